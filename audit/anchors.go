@@ -1,0 +1,210 @@
+package audit
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"sync"
+
+	"auditmesh/internal/durable"
+)
+
+// Runs between two kept checkpoints are as long as these limits allow, and a
+// batch is at most one run: so every holder can serve any part of the log in
+// messages of bounded size, each ending at a checkpoint that it kept.
+const (
+	runBytes   = 1 << 20
+	runRecords = 1 << 14
+)
+
+// anchor is one checkpoint that is kept with a log.
+type anchor struct {
+	size uint64
+	root Hash
+	pos  int64 // bytes of all lines before size
+	note []byte
+}
+
+// anchors are the checkpoints kept with a log: the last, and as few before it
+// as the limits of a run allow. They are in one file, each note followed by an
+// empty line, appended and synced before a checkpoint is used.
+type anchors struct {
+	fsys durable.FS
+	path string
+
+	mu       sync.RWMutex
+	list     []anchor // guarded by mu, by size
+	fileSize int64    // guarded by mu
+}
+
+const (
+	noteEnd = "\n\n"
+	// rewriteBytes is how large the file grows before the checkpoints that
+	// later ones made needless are dropped from it.
+	rewriteBytes = 256 << 10
+	maxAnchors   = 1 << 30 // bytes of the file that are read
+)
+
+// loadAnchors reads the checkpoints of a log. A last entry that a crash cut
+// short was never used; its bytes are cut when the file is next written. The
+// signatures are verified here, and the roots when the lines are read.
+func loadAnchors(fsys durable.FS, path string) (*anchors, error) {
+	a := &anchors{fsys: fsys, path: path}
+	raw, err := durable.ReadFile(fsys, path, maxAnchors)
+	if errors.Is(err, fs.ErrNotExist) {
+		return a, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for len(raw) > 0 {
+		body := bytes.Index(raw, []byte(noteEnd))
+		if body < 0 {
+			break
+		}
+		end := bytes.Index(raw[body+len(noteEnd):], []byte(noteEnd))
+		if end < 0 {
+			break
+		}
+		end += body + 2*len(noteEnd)
+		c, err := ParseCheckpoint(raw[:end-1])
+		if err != nil {
+			return nil, &DamageError{File: path, Offset: a.fileSize, Reason: err.Error()}
+		}
+		if n := len(a.list); n > 0 && c.Size <= a.list[n-1].size {
+			return nil, &DamageError{File: path, Offset: a.fileSize, Reason: fmt.Sprintf("the checkpoint of %d records follows one of %d", c.Size, a.list[n-1].size)}
+		}
+		a.list = append(a.list, anchor{size: c.Size, root: c.Root, note: c.Note})
+		a.fileSize += int64(end)
+		raw = raw[end:]
+	}
+	return a, nil
+}
+
+// last is the checkpoint of the greatest size, false if there is none.
+func (a *anchors) last() (anchor, bool) {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	if len(a.list) == 0 {
+		return anchor{}, false
+	}
+	return a.list[len(a.list)-1], true
+}
+
+// end is the checkpoint at which a batch that begins at (from, pos) should end:
+// the greatest within the limit of a run, or else the next. False if there is
+// none beyond from.
+func (a *anchors) end(from uint64, pos int64) (anchor, bool) {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	lo, hi := 0, len(a.list)
+	for lo < hi { // the first with size > from
+		if mid := (lo + hi) / 2; a.list[mid].size > from {
+			hi = mid
+		} else {
+			lo = mid + 1
+		}
+	}
+	if lo == len(a.list) {
+		return anchor{}, false
+	}
+	for lo+1 < len(a.list) && fits(from, pos, a.list[lo+1]) {
+		lo++
+	}
+	return a.list[lo], true
+}
+
+func fits(from uint64, pos int64, a anchor) bool {
+	return a.pos-pos <= runBytes && a.size-from <= runRecords
+}
+
+// add keeps checkpoints, durable when it returns nil. They must follow the last.
+func (a *anchors) add(more ...anchor) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	list := a.list
+	var raw []byte
+	for _, m := range more {
+		raw = append(append(raw, m.note...), '\n')
+		if n := len(list); n > 0 && fits(before(list, n-1), beforePos(list, n-1), m) {
+			list = list[:n-1]
+		}
+		list = append(list[:len(list):len(list)], m)
+	}
+	if a.fileSize+int64(len(raw)) > rewriteBytes && int64(len(list))*maxTypicalNote < a.fileSize/2 {
+		return a.rewriteLocked(list)
+	}
+	if err := a.appendLocked(raw); err != nil {
+		return err
+	}
+	a.list = list
+	return nil
+}
+
+// maxTypicalNote is about the size of a note, to tell when rewriting pays.
+const maxTypicalNote = 400
+
+func before(list []anchor, i int) uint64 {
+	if i == 0 {
+		return 0
+	}
+	return list[i-1].size
+}
+
+func beforePos(list []anchor, i int) int64 {
+	if i == 0 {
+		return 0
+	}
+	return list[i-1].pos
+}
+
+func (a *anchors) appendLocked(raw []byte) error {
+	f, err := a.fsys.OpenFile(a.path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	err = func() error {
+		if info, err := f.Stat(); err != nil {
+			return err
+		} else if info.Size() != a.fileSize { // an entry that was not finished
+			if err := f.Truncate(a.fileSize); err != nil {
+				return err
+			}
+		}
+		if _, err := f.Write(raw); err != nil {
+			return err
+		}
+		return f.Sync()
+	}()
+	if err := errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("keep a checkpoint in %s: %w", a.path, err)
+	}
+	if a.fileSize == 0 {
+		if err := a.fsys.SyncDir(dirOf(a.path)); err != nil {
+			return err
+		}
+	}
+	a.fileSize += int64(len(raw))
+	return nil
+}
+
+func (a *anchors) rewriteLocked(list []anchor) error {
+	var raw []byte
+	for _, m := range list {
+		raw = append(append(raw, m.note...), '\n')
+	}
+	if err := durable.WriteFile(a.fsys, a.path, raw, 0o600); err != nil {
+		return fmt.Errorf("keep checkpoints in %s: %w", a.path, err)
+	}
+	a.list, a.fileSize = list, int64(len(raw))
+	return nil
+}
+
+// adopt takes over what loading the lines found.
+func (a *anchors) adopt(o *anchors) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.list, a.fileSize = o.list, o.fileSize
+}

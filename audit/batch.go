@@ -1,0 +1,103 @@
+package audit
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+)
+
+// Limits of one batch.
+const (
+	MaxBatchBytes   = runBytes   // of lines, newlines included
+	MaxBatchRecords = runRecords // lines
+)
+
+// Batch is any run [First, b) of one log's lines with the Merkle frontier at
+// First and a checkpoint of size b. It can be verified without anything else:
+// the frontier and the lines must lead to the root that the log's node signed.
+type Batch struct {
+	Log        LogName
+	First      uint64
+	Frontier   []Hash
+	Lines      []byte // whole lines, each with its newline
+	Checkpoint []byte // signed note
+}
+
+// VerifiedBatch is a batch whose lines are those that the log's node signed.
+type VerifiedBatch struct {
+	*Batch
+	Head    Checkpoint
+	leaves  []Hash
+	lengths []int
+	start   Frontier
+}
+
+// End is the size of the log after the batch.
+func (v *VerifiedBatch) End() uint64 { return v.Head.Size }
+
+// Line is the line with that seq, without its newline. It panics outside the batch.
+func (v *VerifiedBatch) Line(seq uint64) []byte {
+	offset := 0
+	for _, n := range v.lengths[:seq-v.First] {
+		offset += n
+	}
+	return v.Lines[offset : offset+v.lengths[seq-v.First]-1]
+}
+
+// ErrRoot is returned for lines that do not lead to the signed root.
+var ErrRoot = errors.New("the batch's lines do not lead to the signed root")
+
+// Verify checks limits, shape, signature and root, in that order: what costs
+// little first.
+func (b *Batch) Verify() (*VerifiedBatch, error) {
+	if len(b.Lines) == 0 || len(b.Lines) > MaxBatchBytes {
+		return nil, fmt.Errorf("a batch of %d bytes: it must have 1 to %d", len(b.Lines), MaxBatchBytes)
+	}
+	if b.Lines[len(b.Lines)-1] != '\n' {
+		return nil, errors.New("the batch's last line has no newline")
+	}
+	count := bytes.Count(b.Lines, []byte{'\n'})
+	if count > MaxBatchRecords {
+		return nil, fmt.Errorf("a batch of %d records: the limit is %d", count, MaxBatchRecords)
+	}
+	start := Frontier{Size: b.First, Hashes: b.Frontier}
+	if err := start.Check(); err != nil {
+		return nil, err
+	}
+	head, err := ParseCheckpoint(b.Checkpoint)
+	if err != nil {
+		return nil, err
+	}
+	if head.Log != b.Log {
+		return nil, fmt.Errorf("the batch names log %s, its checkpoint %s", b.Log, head.Log)
+	}
+	if head.Size != b.First+uint64(count) {
+		return nil, fmt.Errorf("the batch ends at record %d, its checkpoint states %d", b.First+uint64(count), head.Size)
+	}
+	v := &VerifiedBatch{Batch: b, Head: head, start: start, leaves: make([]Hash, 0, count), lengths: make([]int, 0, count)}
+	end := start.Clone()
+	for rest := b.Lines; len(rest) > 0; {
+		n := bytes.IndexByte(rest, '\n')
+		h := LeafHash(rest[:n])
+		v.leaves = append(v.leaves, h)
+		v.lengths = append(v.lengths, n+1)
+		end.Append(h)
+		rest = rest[n+1:]
+	}
+	if b.First == 0 && v.leaves[0] != b.Log.ID {
+		return nil, errors.New("the log id is not the hash of the batch's first record")
+	}
+	if end.Root() != head.Root {
+		return nil, ErrRoot
+	}
+	return v, nil
+}
+
+// frontierAt is the frontier at a size within [First, End].
+func (v *VerifiedBatch) frontierAt(size uint64) Frontier {
+	f := v.start.Clone()
+	for _, h := range v.leaves[:size-v.First] {
+		f.Append(h)
+	}
+	return f
+}

@@ -1,0 +1,216 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"go.uber.org/zap"
+)
+
+// Position is where a record stands.
+type Position struct {
+	Log LogName
+	Seq uint64
+}
+
+// group is what one write and one fdatasync commit. Its first member leads it:
+// it waits on lead for the commit before to end and then commits on its own
+// goroutine; the others wait on done.
+type group struct {
+	buf     []byte
+	leaves  []Hash
+	lengths []int
+
+	lead chan struct{}
+	done chan struct{}
+	// Set before done is closed.
+	first uint64
+	err   error
+}
+
+// Append commits the events as consecutive records and returns the position of
+// the first. It returns nil only after they are durable. Events are encoded and
+// hashed on the caller's goroutine; a lone caller also writes and syncs there,
+// and whoever comes meanwhile shares the next sync.
+//
+// Errors: a *FieldError for an event that does not fit the format, ErrPoisoned,
+// ErrOverloaded and ErrClosed when nothing was written; ErrInDoubt when the
+// write or sync failed, or when ctx ended before the answer was known.
+func (l *Log) Append(ctx context.Context, events ...Event) (Position, error) {
+	g := &group{lead: make(chan struct{}), done: make(chan struct{})}
+	for _, e := range events {
+		start := len(g.buf)
+		var err error
+		if g.buf, err = AppendLine(g.buf, e); err != nil {
+			return Position{}, err
+		}
+		g.leaves = append(g.leaves, LeafHash(g.buf[start:len(g.buf)-1]))
+		g.lengths = append(g.lengths, len(g.buf)-start)
+	}
+	if len(events) == 0 {
+		return Position{}, errors.New("append: no event was given")
+	}
+	if err := ctx.Err(); err != nil {
+		return Position{}, err
+	}
+	return l.commitOrJoin(ctx, g)
+}
+
+func (l *Log) commitOrJoin(ctx context.Context, g *group) (Position, error) {
+	l.mu.Lock()
+	if err := l.refusalLocked(len(g.buf)); err != nil {
+		l.mu.Unlock()
+		return Position{}, err
+	}
+	if !l.busy {
+		l.busy = true
+		l.mu.Unlock()
+		l.commit(g)
+		return l.result(g, 0)
+	}
+	index := 0
+	leads := l.next == nil
+	if leads {
+		l.next = g
+	} else {
+		index = l.next.join(g)
+		g2 := l.next
+		l.pending += len(g.buf)
+		l.mu.Unlock()
+		return l.follow(ctx, g2, index)
+	}
+	l.pending += len(g.buf)
+	l.mu.Unlock()
+	select {
+	case <-g.lead:
+		l.commit(g)
+	case <-g.done: // failed with the commit before
+	case <-ctx.Done():
+		// The group is not only ours: somebody must lead it.
+		go func() {
+			select {
+			case <-g.lead:
+				l.commit(g)
+			case <-g.done:
+			}
+		}()
+		return Position{}, fmt.Errorf("%w: %w", ErrInDoubt, ctx.Err())
+	}
+	return l.result(g, 0)
+}
+
+func (l *Log) follow(ctx context.Context, g *group, index int) (Position, error) {
+	select {
+	case <-g.done:
+		return l.result(g, index)
+	case <-ctx.Done():
+		return Position{}, fmt.Errorf("%w: %w", ErrInDoubt, ctx.Err())
+	}
+}
+
+func (l *Log) refusalLocked(n int) error {
+	switch {
+	case l.closed:
+		return ErrClosed
+	case l.failed != nil:
+		return fmt.Errorf("%w: %w", ErrPoisoned, l.failed)
+	case l.pending > 0 && l.pending+n > l.opts.MaxPending:
+		return fmt.Errorf("%w: %d bytes wait already; try again", ErrOverloaded, l.pending)
+	}
+	return nil
+}
+
+// join adds another caller's records and returns the index of its first.
+func (g *group) join(o *group) int {
+	index := len(g.lengths)
+	g.buf = append(g.buf, o.buf...)
+	g.leaves = append(g.leaves, o.leaves...)
+	g.lengths = append(g.lengths, o.lengths...)
+	return index
+}
+
+func (l *Log) result(g *group, index int) (Position, error) {
+	if g.err != nil {
+		return Position{}, g.err
+	}
+	name, _ := l.Name()
+	return Position{Log: name, Seq: g.first + uint64(index)}, nil
+}
+
+// commit writes and syncs a group, tells its members, and hands the lead to
+// the group that formed meanwhile. The caller has set busy.
+func (l *Log) commit(g *group) {
+	g.first = l.chain.size()
+	err := l.writeSynced(g.buf)
+	if err == nil {
+		l.chain.grow(g.leaves, g.lengths)
+	} else {
+		g.err = fmt.Errorf("%w: %w", ErrInDoubt, err)
+	}
+	l.mu.Lock()
+	if err != nil {
+		l.poisonLocked(err)
+	}
+	next := l.next
+	l.next, l.pending = nil, 0
+	l.busy = next != nil && err == nil
+	l.mu.Unlock()
+	close(g.done)
+	switch {
+	case next == nil:
+	case err == nil:
+		close(next.lead)
+	default:
+		next.err = fmt.Errorf("%w: %w", ErrPoisoned, err)
+		close(next.done)
+	}
+}
+
+func (l *Log) writeSynced(buf []byte) error {
+	if _, err := l.file.Write(buf); err != nil {
+		return fmt.Errorf("write %s: %w", l.opts.Path, err)
+	}
+	if err := l.file.Sync(); err != nil {
+		return fmt.Errorf("sync %s: %w", l.opts.Path, err)
+	}
+	return nil
+}
+
+func (l *Log) poisonLocked(err error) {
+	l.failed, l.lastErr = err, err.Error()
+	l.failures.Add(1)
+	l.opts.Logger.Error("a write of the log failed: appends are refused until it has recovered", zap.Error(err))
+	select {
+	case l.broken <- struct{}{}:
+	default:
+	}
+}
+
+// drain waits for the commit under way and for those that wait for it. The log
+// is closed to new ones.
+func (l *Log) drain() {
+	l.mu.Lock()
+	for l.busy {
+		g := l.next
+		if g == nil {
+			// A last commit without followers: become its follower.
+			g = &group{lead: make(chan struct{}), done: make(chan struct{})}
+			l.next = g
+			l.mu.Unlock()
+			select {
+			case <-g.lead:
+				l.mu.Lock()
+				l.busy = false
+				l.mu.Unlock()
+			case <-g.done:
+			}
+			l.mu.Lock()
+			continue
+		}
+		l.mu.Unlock()
+		<-g.done
+		l.mu.Lock()
+	}
+	l.mu.Unlock()
+}

@@ -1,0 +1,179 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"auditmesh/internal/durable"
+)
+
+// Outcome is what became of a verified batch.
+type Outcome int
+
+// Outcomes of Extend.
+const (
+	// Extended: records of the batch were new, and are durable now.
+	Extended Outcome = iota
+	// Known: all its records are held already.
+	Known
+	// Hole: records before the batch are missing; nothing was stored.
+	Hole
+	// Conflict: the log's node signed another past than the one held here.
+	// Nothing was stored; the batch and the checkpoint held are evidence.
+	Conflict
+)
+
+func (o Outcome) String() string {
+	return [...]string{"extended", "known", "hole", "conflict"}[o]
+}
+
+// Copy is another node's log, held here: the same files as an own log, extended
+// by verified batches only and never signed.
+type Copy struct {
+	held
+	name  LogName
+	fsys  durable.FS
+	files files
+
+	mu sync.Mutex // held while extending
+}
+
+// copyFileName is the name of a copy's files, as "audit" is for audit.jsonl.
+const copyFileName = "audit"
+
+// CopyDir is where the copy of a log stands beneath a node's directory of copies.
+func CopyDir(root string, name LogName) string {
+	return filepath.Join(root, name.Peer, name.IDString())
+}
+
+// OpenCopy opens the copy of a log in dir, or a new one. Lines beyond the last
+// checkpoint kept with it were never said to be held; they are cut. Other
+// damage is a *DamageError, and changes nothing.
+func OpenCopy(fsys durable.FS, dir string, name LogName) (*Copy, error) {
+	c := &Copy{name: name, fsys: fsys, files: files{dir: dir, name: copyFileName}}
+	c.peer = name.Peer
+	c.chain = &chain{fsys: fsys, files: c.files}
+	if err := fsys.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	kept, err := loadAnchors(fsys, c.files.checkpoints())
+	if err != nil {
+		return nil, err
+	}
+	c.kept = kept
+	segs, err := listSegments(fsys, c.files)
+	if err != nil {
+		return nil, err
+	}
+	last, _ := kept.last()
+	ld := &loader{chain: c.chain, kept: kept, floor: last.size}
+	for i, s := range segs {
+		until := last.size
+		if i+1 < len(segs) {
+			until = min(until, segs[i+1].first)
+		}
+		if end, err := ld.load(s, until); err != nil {
+			return nil, located(err, s, end)
+		}
+	}
+	if last.size > 0 && c.chain.tree.size() > 0 && c.chain.id != name.ID {
+		return nil, &DamageError{File: dir, Reason: "the first line is not that of log " + name.String()}
+	}
+	if len(segs) == 0 && last.size > 0 {
+		return nil, &DamageError{File: c.files.segment(0), Reason: "the file is gone"}
+	}
+	return c, ld.complete()
+}
+
+// Extend stores what is new of a verified batch, durable before it returns:
+// the lines, then the checkpoint.
+func (c *Copy) Extend(v *VerifiedBatch) (Outcome, error) {
+	if v.Log != c.name {
+		return Conflict, fmt.Errorf("a batch of log %s does not extend %s", v.Log, c.name)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	size := c.Size()
+	if v.First > size {
+		return Hole, nil
+	}
+	common := min(size, v.End())
+	ours, _, err := c.chain.frontierAt(common)
+	if err != nil {
+		return Hole, err
+	}
+	if !ours.Equal(v.frontierAt(common)) {
+		return Conflict, nil
+	}
+	if v.End() <= size {
+		return Known, nil
+	}
+	skip := int(size - v.First)
+	lengths := v.lengths[skip:]
+	total := 0
+	for _, n := range lengths {
+		total += n
+	}
+	if err := c.store(v.Lines[len(v.Lines)-total:]); err != nil {
+		return Hole, fmt.Errorf("extend the copy of %s: %w", c.name, err)
+	}
+	_, bytes := c.chain.head()
+	a := anchor{size: v.Head.Size, root: v.Head.Root, pos: bytes + int64(total), note: v.Head.Note}
+	if err := c.kept.add(a); err != nil {
+		return Hole, err
+	}
+	c.chain.grow(v.leaves[skip:], lengths)
+	return Extended, nil
+}
+
+// store writes lines at the end of the last segment and syncs them. Bytes that
+// an earlier failed call left there are overwritten.
+func (c *Copy) store(lines []byte) error {
+	if c.Segments() == 0 {
+		if _, err := createCopySegment(c.fsys, c.files, c.peer); err != nil {
+			return err
+		}
+		c.chain.addSegment(c.files.segment(0))
+	}
+	last := c.chain.segmentOf(1<<64 - 1)
+	f, err := c.fsys.OpenFile(last.path, os.O_RDWR|os.O_APPEND, 0)
+	if err != nil {
+		return err
+	}
+	info, err := f.Stat()
+	if err == nil && info.Size() < last.bytes {
+		err = &DamageError{File: last.path, Offset: info.Size(), Reason: "the file became shorter"}
+	}
+	if err == nil && info.Size() > last.bytes {
+		err = f.Truncate(last.bytes)
+	}
+	if err == nil {
+		_, err = f.Write(lines)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// createCopySegment makes the first segment of a copy. What a crash left of an
+// earlier try was never said to be held.
+func createCopySegment(fsys durable.FS, f files, peer string) (segment, error) {
+	if there, err := exists(fsys, f.segment(0)); err != nil {
+		return segment{}, err
+	} else if there {
+		if err := cut(fsys, f.segment(0), 0); err != nil {
+			return segment{}, err
+		}
+	}
+	// A copy's directory is new, and so may be that above it.
+	for _, dir := range []string{filepath.Dir(f.dir), filepath.Dir(filepath.Dir(f.dir))} {
+		if err := fsys.SyncDir(dir); err != nil {
+			return segment{}, err
+		}
+	}
+	return createSegment(fsys, f, segmentHead{Peer: peer, Frontier: []Hash{}})
+}

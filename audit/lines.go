@@ -1,0 +1,71 @@
+package audit
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// errLineTooLong is returned for a line over MaxLine, which is not a record.
+var errLineTooLong = fmt.Errorf("a line is longer than %d bytes", MaxLine)
+
+// errUnfinished is returned for bytes at the end that no newline ends.
+var errUnfinished = errors.New("the last line has no newline")
+
+// lineScanner reads newline-ended lines one by one, in memory of one line.
+type lineScanner struct {
+	r      *bufio.Reader
+	long   []byte // a line over the reader's buffer
+	offset int64  // of the next line
+}
+
+func newLineScanner(r io.Reader, offset int64) *lineScanner {
+	return &lineScanner{r: bufio.NewReaderSize(r, 128<<10), offset: offset}
+}
+
+// next returns the next line with its newline; it is valid until the next call.
+// io.EOF is the clean end. On errUnfinished and errLineTooLong the bytes read so
+// far come too, and offset stays at the line's beginning.
+func (s *lineScanner) next() ([]byte, error) {
+	s.long = s.long[:0]
+	for {
+		part, err := s.r.ReadSlice('\n')
+		switch {
+		case err == nil && len(s.long) == 0:
+			if len(part) > MaxLine {
+				return part, errLineTooLong
+			}
+			s.offset += int64(len(part))
+			return part, nil
+		case err == nil || errors.Is(err, bufio.ErrBufferFull) || errors.Is(err, io.EOF):
+			s.long = append(s.long, part...)
+			if len(s.long) > MaxLine {
+				return s.long, errLineTooLong
+			}
+			if err == nil {
+				s.offset += int64(len(s.long))
+				return s.long, nil
+			}
+			if errors.Is(err, io.EOF) {
+				if len(s.long) == 0 {
+					return nil, io.EOF
+				}
+				return s.long, errUnfinished
+			}
+		default:
+			return nil, err
+		}
+	}
+}
+
+// zeroRun is how many NUL bytes in a row a power cut must have left before the
+// file is taken as torn there. JSON never holds a raw NUL.
+const zeroRun = 8
+
+// hasZeroRun says whether a line beyond the signed size shows the mark of a
+// power cut: blocks that were allocated and never written.
+func hasZeroRun(line []byte) bool {
+	return bytes.Contains(line, make([]byte, zeroRun))
+}

@@ -1,0 +1,233 @@
+package audit
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/mod/sumdb/note"
+
+	"auditmesh/internal/durable"
+)
+
+// Errors of a log. Each is wrapped with what happened and what to do.
+var (
+	// ErrInDoubt: the write or the sync of these records failed. They may turn
+	// up in the log after recovery, or not.
+	ErrInDoubt = errors.New("in doubt: the records may or may not be in the log")
+	// ErrPoisoned: an earlier write failed and the log has not recovered yet.
+	// Nothing of this append was written. (HTTP 503)
+	ErrPoisoned = errors.New("the log is not writable since a write failed; it recovers by itself once the disk answers")
+	// ErrOverloaded: more waits to be committed than memory is set aside for.
+	// Nothing of this append was written; try again. (HTTP 429)
+	ErrOverloaded = errors.New("too much waits to be committed")
+	// ErrClosed: the log was closed. (HTTP 503)
+	ErrClosed = errors.New("the log is closed")
+	// ErrBehind: the log is not the one that the last-signed state tells of. It
+	// is not signed any further.
+	ErrBehind = errors.New("the log does not agree with the last-signed state")
+)
+
+// Options says where a log is and what it works with. FS, Now, Logger and
+// MaxPending have defaults: the host's files, its clock, silence, 64 MiB.
+type Options struct {
+	// Path is the active file, "…/audit.jsonl". Segments, checkpoints and the
+	// lock stand beside it.
+	Path string
+	// SignedPath is the file of the last-signed state, in another directory.
+	// InitSignedState makes it.
+	SignedPath string
+	Key        ed25519.PrivateKey
+	FS         durable.FS
+	Now        func() time.Time
+	Logger     *zap.Logger
+	// MaxPending bounds the bytes that wait for a commit.
+	MaxPending int
+}
+
+// Log is a node's own log.
+type Log struct {
+	held
+	opts   Options
+	files  files
+	signer note.Signer
+	lock   *os.File
+
+	failures atomic.Uint64
+	adopted  bool
+	broken   chan struct{} // wakes Run after a failure
+
+	signMu sync.Mutex // held while signing and while recovering
+
+	mu      sync.Mutex
+	file    durable.File // guarded by mu unless busy; the committer's while busy
+	busy    bool         // guarded by mu: a commit is under way
+	next    *group       // guarded by mu: the records that wait for it to end
+	pending int          // guarded by mu: bytes of next
+	failed  error        // guarded by mu: why the log is poisoned
+	lastErr string       // guarded by mu: the last failure, kept after recovery
+	closed  bool         // guarded by mu
+}
+
+// Open opens the log at o.Path, or makes it, or adopts the JSONL file that
+// stands there. It takes the lock, recovers from an unclean end, and refuses,
+// changing nothing, where a file is damaged (*DamageError), where the log is not
+// what was last signed (ErrBehind, ErrNoSignedState) or in use (ErrLocked).
+func Open(o Options) (*Log, error) {
+	if o.FS == nil {
+		o.FS = durable.OS{}
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	if o.MaxPending == 0 {
+		o.MaxPending = 64 << 20
+	}
+	signer, err := newSigner(o.Key)
+	if err != nil {
+		return nil, err
+	}
+	dir, base := filepath.Split(o.Path)
+	l := &Log{
+		opts: o, signer: signer, broken: make(chan struct{}, 1),
+		files: files{dir: filepath.Clean(dir), name: strings.TrimSuffix(base, ".jsonl")},
+	}
+	l.peer = PeerID(o.Key.Public().(ed25519.PublicKey))
+	l.chain = &chain{fsys: o.FS, files: l.files}
+	if err := o.FS.MkdirAll(l.files.dir, 0o700); err != nil {
+		return nil, err
+	}
+	if l.lock, err = lockFile(o.Path + ".lock"); err != nil {
+		return nil, err
+	}
+	if err := l.recover(0); err != nil {
+		return nil, errors.Join(err, l.lock.Close())
+	}
+	return l, nil
+}
+
+// Path is the active file.
+func (l *Log) Path() string { return l.opts.Path }
+
+// Adopted says whether this Open took over a JSONL file that stood there, whose
+// lines the mesh will now see.
+func (l *Log) Adopted() bool { return l.adopted }
+
+// WriteFailures counts the writes and syncs that failed since Open.
+func (l *Log) WriteFailures() uint64 { return l.failures.Load() }
+
+// Err says why the log is not writable now, or returns nil; last is the text of
+// the last failure, kept after recovery.
+func (l *Log) Err() (now error, last string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return ErrClosed, l.lastErr
+	}
+	return l.failed, l.lastErr
+}
+
+const (
+	signEvery      = 5 * time.Second
+	firstRecovery  = 100 * time.Millisecond
+	slowedRecovery = 10 * time.Second
+)
+
+// Run signs on a timer while something is new, and recovers the log after a
+// failed write, trying again with growing pauses, until ctx ends. It returns nil.
+func (l *Log) Run(ctx context.Context) error {
+	ticker := time.NewTicker(signEvery)
+	defer ticker.Stop()
+	pause := firstRecovery
+	var retry <-chan time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+			if err := l.Sign(); err != nil && !errors.Is(err, ErrPoisoned) {
+				l.opts.Logger.Warn("checkpoint not signed", zap.Error(err))
+			}
+			continue
+		case <-l.broken:
+		case <-retry:
+		}
+		if err := l.Recover(); err != nil {
+			l.opts.Logger.Warn("log not recovered yet", zap.Duration("next try in", pause), zap.Error(err))
+			retry = time.After(pause)
+			pause = min(2*pause, slowedRecovery)
+			continue
+		}
+		pause, retry = firstRecovery, nil
+	}
+}
+
+// Recover reopens a poisoned log. It is called by Run; a program that does not
+// use Run calls it itself. It does nothing when the log is well.
+func (l *Log) Recover() error {
+	l.signMu.Lock()
+	defer l.signMu.Unlock()
+	l.mu.Lock()
+	if l.failed == nil || l.busy || l.closed {
+		l.mu.Unlock()
+		return nil
+	}
+	l.busy = true // keeps committers out; the file is ours
+	l.mu.Unlock()
+	err := l.recover(l.Size())
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.busy = false
+	if err != nil {
+		return err
+	}
+	l.failed = nil
+	l.opts.Logger.Info("log recovered", zap.Uint64("size", l.Size()))
+	return nil
+}
+
+// Close signs what is new, and frees the files and the lock. Appends that wait
+// are committed first; later ones fail with ErrClosed.
+func (l *Log) Close() error {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return nil
+	}
+	l.closed = true
+	l.mu.Unlock()
+	l.signMu.Lock() // a recovery under way ends first; none begins once closed
+	l.drain()
+	l.signMu.Unlock()
+	var err error
+	l.mu.Lock()
+	failed := l.failed
+	l.mu.Unlock()
+	if failed == nil {
+		err = l.sign()
+	}
+	if l.file != nil {
+		err = errors.Join(err, l.file.Close())
+	}
+	return errors.Join(err, l.lock.Close())
+}
+
+// Sign makes a checkpoint of the durable size, if that is new: first the
+// last-signed state, synced; then the signature, kept with the log, synced.
+func (l *Log) Sign() error {
+	if now, _ := l.Err(); now != nil {
+		return fmt.Errorf("%w: %w", ErrPoisoned, now)
+	}
+	return l.sign()
+}

@@ -1,0 +1,91 @@
+package audit
+
+// The mesh's own events. Only a node itself writes them; they are records of
+// its log like any other, so that all shared state comes from logs.
+
+// Dot names one record of one log, as the mesh's events write it.
+type Dot struct {
+	Node string  `json:"node"`
+	Log  PartyID `json:"log"`
+	Seq  uint64  `json:"seq"`
+}
+
+// SeqRange is the half-open range [First, End) of one of the writer's own logs.
+type SeqRange struct {
+	Log   PartyID `json:"log"`
+	First uint64  `json:"first"`
+	End   uint64  `json:"end"`
+}
+
+// TaskRemoved retires tasks of its own node from the shared view. With a
+// RequestID it covers that task's records before it in the same log; otherwise
+// it covers the records in Ranges.
+type TaskRemoved struct {
+	TSUnixMS  uint64
+	RequestID *RequestID
+	Ranges    []SeqRange
+	Reason    string
+}
+
+// Reviewed is task_claimed or task_completed: review of a task of any node.
+type Reviewed struct {
+	Completed bool
+	TSUnixMS  uint64
+	Node      string
+	RequestID RequestID
+	By        string
+}
+
+// TaskReleased takes back the claims and completions that it names.
+type TaskReleased struct {
+	TSUnixMS  uint64
+	Node      string
+	RequestID RequestID
+	By        string
+	Replaces  []Dot
+}
+
+// TaskNoted writes a register of a task's review: note, priority or assignee.
+type TaskNoted struct {
+	TSUnixMS  uint64
+	Node      string
+	RequestID RequestID
+	By        string
+	Field     string
+	Value     string
+	Replaces  []Dot
+}
+
+// LogSucceeded says that this log goes on where the node's older one ended.
+type LogSucceeded struct {
+	TSUnixMS uint64
+	Log      PartyID
+	Size     uint64
+	Root     PartyID
+	Reason   string
+}
+
+var registerFields = map[string]bool{"note": true, "priority": true, "assignee": true}
+
+func (*TaskRemoved) Name() string { return "task_removed" }
+func (e *Reviewed) Name() string {
+	if e.Completed {
+		return "task_completed"
+	}
+	return "task_claimed"
+}
+func (*TaskReleased) Name() string { return "task_released" }
+func (*TaskNoted) Name() string    { return "task_noted" }
+func (*LogSucceeded) Name() string { return "log_succeeded" }
+
+func (e *TaskRemoved) Time() uint64  { return e.TSUnixMS }
+func (e *Reviewed) Time() uint64     { return e.TSUnixMS }
+func (e *TaskReleased) Time() uint64 { return e.TSUnixMS }
+func (e *TaskNoted) Time() uint64    { return e.TSUnixMS }
+func (e *LogSucceeded) Time() uint64 { return e.TSUnixMS }
+
+// meshEvents are the names that only the node itself may write.
+var meshEvents = map[string]bool{
+	"task_removed": true, "task_claimed": true, "task_completed": true,
+	"task_released": true, "task_noted": true, "log_succeeded": true,
+}

@@ -1,0 +1,106 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"auditmesh/internal/durable"
+)
+
+// Record is one line of a log.
+type Record struct {
+	Seq  uint64
+	Line []byte // without its newline
+}
+
+// Reader reads the records of a log in order, up to the durable size and never
+// beyond. A Reader is used by one goroutine; it goes on over rotation and
+// recovery of the log.
+type Reader struct {
+	chain *chain
+	seq   uint64 // of the next record
+	file  durable.File
+	seg   segment
+	sc    *lineScanner
+}
+
+func newReader(c *chain, from uint64) *Reader { return &Reader{chain: c, seq: from} }
+
+// Seq is the seq of the record that Next returns next.
+func (r *Reader) Seq() uint64 { return r.seq }
+
+// Next returns the next record; its line is valid until the next call. io.EOF
+// means that there is no further durable record now: it may be called again
+// when there is.
+func (r *Reader) Next() (Record, error) {
+	if r.seq >= r.chain.size() {
+		return Record{}, io.EOF
+	}
+	line, err := r.line()
+	if err != nil {
+		// The segment ended, or was replaced by recovery: find the place anew.
+		r.Close()
+		if err := r.open(); err != nil {
+			return Record{}, err
+		}
+		if line, err = r.line(); err != nil {
+			return Record{}, fmt.Errorf("read record %d of %s at byte %d: %w", r.seq, r.seg.path, r.sc.offset, err)
+		}
+	}
+	rec := Record{Seq: r.seq, Line: line[:len(line)-1]}
+	r.seq++
+	return rec, nil
+}
+
+var errNoFile = errors.New("no segment is open")
+
+func (r *Reader) line() ([]byte, error) {
+	if r.sc == nil {
+		return nil, errNoFile
+	}
+	// Beyond the segment's part of the chain there may be bytes that are not
+	// durable, or that recovery cut. What the chain says is read, no more.
+	if next := r.chain.segmentOf(r.seq); next.path != r.seg.path || next.gen != r.seg.gen {
+		return nil, io.EOF
+	}
+	return r.sc.next()
+}
+
+func (r *Reader) open() error {
+	s, offset, at, _, err := r.chain.place(r.seq)
+	if err != nil {
+		return err
+	}
+	f, err := r.chain.fsys.OpenFile(s.path, os.O_RDONLY, 0)
+	if err != nil {
+		return err
+	}
+	r.file, r.seg = f, s
+	r.sc = newLineScanner(io.NewSectionReader(f, offset, 1<<62), offset)
+	for ; at < r.seq; at++ {
+		if _, err := r.sc.next(); err != nil {
+			return fmt.Errorf("read record %d of %s at byte %d: %w", at, s.path, r.sc.offset, err)
+		}
+	}
+	return nil
+}
+
+// Close frees the file. The reader may be used again.
+func (r *Reader) Close() {
+	if r.file != nil {
+		r.file.Close()
+	}
+	r.file, r.sc = nil, nil
+}
+
+func (c *chain) segmentOf(seq uint64) segment {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	i := len(c.segs) - 1
+	for i > 0 && c.segs[i].first > seq {
+		i--
+	}
+	return c.segs[i]
+}

@@ -1,0 +1,312 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"go.uber.org/zap"
+
+	"auditmesh/internal/durable"
+)
+
+// recover reads the log from its files, mends what an unclean end may leave, and
+// opens the active file for appending. Start-up and the recovery after a failed
+// write are this one way. acknowledged is how many records must be there.
+func (l *Log) recover(acknowledged uint64) error {
+	if l.file != nil {
+		// A descriptor whose write or sync failed is never used again.
+		l.file.Close()
+		l.file = nil
+	}
+	signed, err := readSigned(l.opts.FS, l.opts.SignedPath, l.peer)
+	if err != nil {
+		return err
+	}
+	kept, err := loadAnchors(l.opts.FS, l.files.checkpoints())
+	if err != nil {
+		return err
+	}
+	if last, ok := kept.last(); ok && last.size > signed.Size {
+		return fmt.Errorf("%w: %s states %d records, %s only %d: the state is older than the log", ErrBehind, l.files.checkpoints(), last.size, l.opts.SignedPath, signed.Size)
+	}
+	segs, err := l.birth(signed)
+	if err != nil {
+		return err
+	}
+	fresh := &chain{fsys: l.opts.FS, files: l.files}
+	ld := &loader{chain: fresh, kept: kept, floor: signed.Size}
+	if err := l.readSegments(ld, segs, signed); err != nil {
+		return err
+	}
+	if err := checkSigned(fresh, signed, l.opts.Path); err != nil {
+		return err
+	}
+	if size := fresh.tree.size(); size < acknowledged {
+		return &DamageError{File: l.opts.Path, Offset: fresh.bytes, Reason: fmt.Sprintf("%d records were acknowledged and %d are left", acknowledged, size)}
+	}
+	if err := l.copyTail(fresh, ld); err != nil {
+		return err
+	}
+	return l.activate(fresh, kept, signed)
+}
+
+// birth makes the first segment where there is none: an empty one, or the file
+// that stands at the path. A file that is not ours beside segments is refused.
+func (l *Log) birth(signed SignedState) ([]segment, error) {
+	fsys := l.opts.FS
+	segs, err := listSegments(fsys, l.files)
+	if err != nil {
+		return nil, err
+	}
+	there, err := exists(fsys, l.opts.Path)
+	if err != nil {
+		return nil, err
+	}
+	if len(segs) > 0 {
+		if there {
+			return segs, l.checkPath(segs)
+		}
+		return segs, nil
+	}
+	if signed.Size > 0 {
+		return nil, fmt.Errorf("%w: %d records were signed and %s has none: put the log back, or see \"A log that is gone\" in docs/formats.md", ErrBehind, signed.Size, l.files.dir)
+	}
+	if there {
+		return l.adoptFile()
+	}
+	s, err := createSegment(fsys, l.files, segmentHead{Peer: l.peer, Frontier: []Hash{}})
+	return []segment{s}, err
+}
+
+// adoptFile takes over a JSONL file as the first segment, without rewriting it.
+func (l *Log) adoptFile() ([]segment, error) {
+	fsys := l.opts.FS
+	f, err := fsys.OpenFile(l.opts.Path, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	head := segmentHead{Peer: l.peer, Frontier: []Hash{}, AdoptedBytes: info.Size()}
+	if err := writeHead(fsys, l.files.head(0), head); err != nil {
+		return nil, err
+	}
+	if err := fsys.Link(l.opts.Path, l.files.segment(0)); err != nil {
+		return nil, err
+	}
+	if err := fsys.SyncDir(l.files.dir); err != nil {
+		return nil, err
+	}
+	l.adopted = info.Size() > 0
+	return listSegments(fsys, l.files)
+}
+
+func (l *Log) checkPath(segs []segment) error {
+	at, err := l.opts.FS.Stat(l.opts.Path)
+	if err != nil {
+		return err
+	}
+	for _, s := range segs {
+		info, err := l.opts.FS.Stat(s.path)
+		if err != nil {
+			return err
+		}
+		if os.SameFile(at, info) {
+			return nil
+		}
+	}
+	// Recovery renames a copy onto a segment's name before it links the path to
+	// it: the path may still lead to the file that had the name before, which is
+	// then an earlier state of the last segment. Its lines are all in there.
+	if same, err := samePrefix(l.opts.FS, l.opts.Path, 0, segs[len(segs)-1].path); err != nil || same {
+		return err
+	}
+	return &DamageError{File: l.opts.Path, Reason: "another file stands at the log's path than the one that this log wrote; move it away to go on"}
+}
+
+// readSegments loads all segments, cuts what a finished recovery left in an
+// older one, and sets a torn end aside.
+func (l *Log) readSegments(ld *loader, segs []segment, signed SignedState) error {
+	for i, s := range segs {
+		head, err := readHead(l.opts.FS, l.files.head(s.first))
+		if err != nil {
+			return fmt.Errorf("segment %s: %w", s.path, err)
+		}
+		if i == 0 {
+			ld.floorBytes = head.AdoptedBytes
+		} else if f := (Frontier{head.First, head.Frontier}); !f.Equal(ld.chain.tree.frontier()) || head.Log != (LogName{ID: ld.chain.id}).IDString() {
+			return &DamageError{File: l.files.head(s.first), Reason: "the segment's head does not fit the lines before it"}
+		}
+		if i+1 < len(segs) {
+			end, err := ld.load(s, segs[i+1].first)
+			if err != nil {
+				return located(err, s, end)
+			}
+			if err := l.cutCopied(s, end, segs[i+1]); err != nil {
+				return err
+			}
+			continue
+		}
+		ld.floor = max(ld.floor, s.first)
+		end, err := ld.load(s, 1<<63)
+		if (errors.Is(err, errUnfinished) || errors.Is(err, errZeros)) && ld.chain.tree.size() >= ld.floor {
+			err = l.setAside(s, end, err)
+		}
+		if err != nil {
+			return located(err, s, end)
+		}
+	}
+	return ld.complete()
+}
+
+func located(err error, s segment, offset int64) error {
+	var damage *DamageError
+	if errors.As(err, &damage) {
+		return err
+	}
+	return &DamageError{File: s.path, Offset: offset, Reason: err.Error()}
+}
+
+// setAside puts the bytes from offset to the end of a segment, which were never
+// acknowledged, into a .torn file, and ends the segment there.
+func (l *Log) setAside(s segment, offset int64, why error) error {
+	fsys := l.opts.FS
+	path := l.files.torn(s.first, offset)
+	n, err := copyBytes(fsys, s.path, offset, path)
+	if err != nil {
+		return err
+	}
+	if err := fsys.SyncDir(l.files.dir); err != nil {
+		return err
+	}
+	l.opts.Logger.Warn("set an unfinished end of the log aside; it was never acknowledged",
+		zap.String("file", path), zap.Int64("bytes", n), zap.Int64("offset", offset), zap.String("reason", why.Error()))
+	return cut(fsys, s.path, offset)
+}
+
+// cutCopied ends a segment where the next begins. A crash after the copy of
+// recovery was made leaves the copied lines here too; anything else is damage.
+func (l *Log) cutCopied(s segment, end int64, next segment) error {
+	if end == s.bytes {
+		return nil
+	}
+	same, err := samePrefix(l.opts.FS, s.path, end, next.path)
+	if err != nil {
+		return err
+	}
+	if !same {
+		return &DamageError{File: s.path, Offset: end, Reason: fmt.Sprintf("the segment goes on after record %d with other lines than %s", next.first-1, next.path)}
+	}
+	return cut(l.opts.FS, s.path, end)
+}
+
+// checkSigned compares the lines with the last-signed state.
+func checkSigned(c *chain, signed SignedState, path string) error {
+	if signed.Size == 0 {
+		return nil
+	}
+	if id := (LogName{ID: c.id}).IDString(); id != signed.Log {
+		return fmt.Errorf("%w: log %s stands at %s, %s was signed", ErrBehind, id, path, signed.Log)
+	}
+	if size := c.tree.size(); size < signed.Size {
+		return fmt.Errorf("%w: %s has %d records, %d were signed: it was cut, or comes from a backup; put the newer file back", ErrBehind, path, size, signed.Size)
+	}
+	f, _, err := c.frontierAt(signed.Size)
+	if err != nil {
+		return err
+	}
+	if root := f.Root(); root != signed.Root {
+		return fmt.Errorf("%w: the first %d records of %s have the root %s, %s was signed: a line was changed", ErrBehind, signed.Size, path, root, signed.Root)
+	}
+	return nil
+}
+
+// copyTail copies the lines beyond the last signed checkpoint into a new
+// segment, syncs it, and then cuts them from the old one: what the page cache
+// showed may not be on the disk, and cannot be told from what is.
+func (l *Log) copyTail(c *chain, ld *loader) error {
+	last := c.segs[len(c.segs)-1]
+	if c.tree.size() == ld.floor {
+		return nil
+	}
+	fsys, floor := l.opts.FS, ld.floor
+	tmp := l.files.segment(floor) + ".tmp"
+	if _, err := copyBytes(fsys, last.path, ld.floorOffset, tmp); err != nil {
+		return err
+	}
+	if floor == last.first {
+		// Nothing of this segment was signed: the copy takes its place.
+		if err := fsys.Rename(tmp, last.path); err != nil {
+			return err
+		}
+		return fsys.SyncDir(l.files.dir)
+	}
+	frontier, _, err := c.frontierAt(floor)
+	if err != nil {
+		return err
+	}
+	head := segmentHead{Peer: l.peer, Log: LogName{ID: c.id}.IDString(), First: floor, Frontier: frontier.Hashes}
+	if err := writeHead(fsys, l.files.head(floor), head); err != nil {
+		return err
+	}
+	if err := fsys.Rename(tmp, l.files.segment(floor)); err != nil {
+		return err
+	}
+	if err := fsys.SyncDir(l.files.dir); err != nil {
+		return err
+	}
+	if err := cut(fsys, last.path, ld.floorOffset); err != nil {
+		return err
+	}
+	c.splitLast(floor, l.files.segment(floor), ld.floorOffset)
+	return nil
+}
+
+// activate links the path to the last segment and opens it for appending.
+func (l *Log) activate(fresh *chain, kept *anchors, signed SignedState) error {
+	fsys := l.opts.FS
+	last := fresh.segs[len(fresh.segs)-1]
+	if err := durable.ReplaceLink(fsys, last.path, l.opts.Path); err != nil {
+		return err
+	}
+	if err := fsys.SyncDir(l.files.dir); err != nil {
+		return err
+	}
+	f, err := fsys.OpenFile(last.path, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return err
+	}
+	l.file = f
+	l.chain.adopt(fresh)
+	if l.kept == nil {
+		l.kept = kept
+	} else {
+		l.kept.adopt(kept)
+	}
+	return l.resign(signed)
+}
+
+// resign makes the checkpoint of the last-signed state once more where a crash
+// came before it was kept. It is the same statement, so it has the same bytes.
+func (l *Log) resign(signed SignedState) error {
+	if signed.Size == l.SignedSize() {
+		return nil
+	}
+	name, _ := l.Name()
+	last, _ := l.kept.last()
+	frontier, pos, err := l.chain.frontierAt(signed.Size)
+	if err != nil {
+		return err
+	}
+	bounds, err := l.bounds(last, anchor{size: signed.Size, root: frontier.Root(), pos: pos})
+	if err != nil {
+		return err
+	}
+	return l.keep(name, bounds)
+}

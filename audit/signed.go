@@ -1,0 +1,73 @@
+package audit
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+
+	"auditmesh/internal/durable"
+)
+
+// SignedState is the last-signed state: the greatest checkpoint that the node
+// signed of its log. It lives apart from the log directory, so that a log put
+// back from a backup is noticed, and is synced before each signature.
+type SignedState struct {
+	Version int    `json:"version"`
+	Peer    string `json:"peer"`
+	Log     string `json:"log,omitempty"` // log id in hex; empty: nothing was signed yet
+	Size    uint64 `json:"size"`
+	Root    Hash   `json:"root"`
+}
+
+const (
+	signedVersion = 1
+	maxSigned     = 4096
+)
+
+// ErrNoSignedState means that the file with the last-signed state is gone. The
+// node cannot know what it signed, so it signs no more.
+var ErrNoSignedState = errors.New("the last-signed state is missing")
+
+// InitSignedState writes the state of a node that has signed nothing. It is
+// called once, when the node's identity is made, and never to mend a loss.
+func InitSignedState(fsys durable.FS, path, peer string) error {
+	if err := fsys.MkdirAll(dirOf(path), 0o700); err != nil {
+		return err
+	}
+	return writeSigned(fsys, path, SignedState{Peer: peer})
+}
+
+// readSigned reads the state, which must be of that peer unless peer is empty.
+func readSigned(fsys durable.FS, path, peer string) (SignedState, error) {
+	var s SignedState
+	raw, err := durable.ReadFile(fsys, path, maxSigned)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, fmt.Errorf("%w: %s: restore it from where the identity key is kept; without it this log is never signed again", ErrNoSignedState, path)
+	}
+	if err != nil {
+		return s, err
+	}
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return s, &DamageError{File: path, Reason: "is not a last-signed state: " + err.Error()}
+	}
+	if s.Version != signedVersion {
+		return s, &DamageError{File: path, Reason: fmt.Sprintf("has version %d, this program knows %d", s.Version, signedVersion)}
+	}
+	if peer != "" && s.Peer != peer {
+		return s, fmt.Errorf("%s is the last-signed state of %s, this node is %s: it belongs to another identity key", path, s.Peer, peer)
+	}
+	return s, nil
+}
+
+func writeSigned(fsys durable.FS, path string, s SignedState) error {
+	s.Version = signedVersion
+	raw, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	return durable.WriteFile(fsys, path, append(raw, '\n'), 0o600)
+}
+
+func dirOf(path string) string { return filepath.Dir(path) }
