@@ -27,7 +27,7 @@ type Dot struct {
 }
 
 // Compare orders dots by node, log id and seq. Where a node has several logs
-// that succeed one another, Order.Compare is the order that is shown.
+// that succeed one another, CompareDots is the order that is shown.
 func (d Dot) Compare(e Dot) int {
 	if c := d.Log.Compare(e.Log); c != 0 {
 		return c
@@ -41,8 +41,8 @@ type Order interface {
 	Rank(Log) int
 }
 
-// compareDots is the order of (node, log in order of succession, seq).
-func compareDots(o Order, d, e Dot) int {
+// CompareDots is the order of (node, log in order of succession, seq).
+func CompareDots(o Order, d, e Dot) int {
 	if d.Log == e.Log {
 		return cmp.Compare(d.Seq, e.Seq)
 	}

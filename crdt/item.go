@@ -122,7 +122,7 @@ func (t *Task) surviving(env Env, it *Item) (shown, removals []Op) {
 		}
 		it.Records = append(it.Records, ItemRecord{hex.EncodeToString(e.Dot.ID[:]), e.Dot.Seq, eventName(e.Value.Body), e.Value.Time, len(covering) > 0})
 	}
-	slices.SortFunc(removals, func(a, b Op) int { return compareDots(env, a.Dot, b.Dot) })
+	slices.SortFunc(removals, func(a, b Op) int { return CompareDots(env, a.Dot, b.Dot) })
 	it.Present = len(shown) > 0
 	if !it.Present {
 		shown = all

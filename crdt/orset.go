@@ -53,7 +53,7 @@ func (s *ORSet[V]) all(o Order) []element[V] {
 	for d, v := range s.adds {
 		list = append(list, element[V]{d, v})
 	}
-	slices.SortFunc(list, func(a, b element[V]) int { return compareDots(o, a.Dot, b.Dot) })
+	slices.SortFunc(list, func(a, b element[V]) int { return CompareDots(o, a.Dot, b.Dot) })
 	return list
 }
 

@@ -26,19 +26,28 @@ func (s *SuccessionOrder) Merge(o *SuccessionOrder) {
 	}
 }
 
-// Rank is how many logs precede l. A node that lies in a circle gets a rank all
-// the same, and the same one everywhere.
+// Rank is how many logs precede l.
 func (s *SuccessionOrder) Rank(l Log) int {
-	seen := map[Log]bool{l: true}
-	for {
+	return RankBy(l, func(l Log) (Log, bool) {
 		op, ok := s.old[l]
 		if !ok {
+			return Log{}, false
+		}
+		return op.Body.(Succession).Old, true
+	})
+}
+
+// RankBy is how many logs precede l, if old tells which one a log goes on from.
+// A log that lies in a circle gets a rank all the same, and the same one
+// everywhere.
+func RankBy(l Log, old func(Log) (Log, bool)) int {
+	seen := map[Log]bool{l: true}
+	for {
+		before, ok := old(l)
+		if !ok || seen[before] {
 			return len(seen) - 1
 		}
-		l = op.Body.(Succession).Old
-		if seen[l] {
-			return len(seen) - 1
-		}
-		seen[l] = true
+		seen[before] = true
+		l = before
 	}
 }

@@ -98,13 +98,13 @@ func (l *TaskList) Items() []Item {
 			continue
 		}
 		it := t.Item(l)
-		rows = append(rows, row{it, t.lowest(l)})
+		rows = append(rows, row{it, t.Lowest(l)})
 	}
 	slices.SortFunc(rows, func(a, b row) int {
 		if c := cmp.Compare(b.item.Time, a.item.Time); c != 0 {
 			return c
 		}
-		return compareDots(l, b.dot, a.dot)
+		return CompareDots(l, b.dot, a.dot)
 	})
 	items := make([]Item, len(rows))
 	for i, r := range rows {
@@ -113,8 +113,8 @@ func (l *TaskList) Items() []Item {
 	return items
 }
 
-// lowest is the dot that gives the task its time and its place in the list.
-func (t *Task) lowest(env Env) Dot {
+// Lowest is the dot that gives the task its time and its place in the list.
+func (t *Task) Lowest(env Env) Dot {
 	shown, _ := t.surviving(env, new(Item))
 	return shown[0].Dot
 }

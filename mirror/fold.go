@@ -1,0 +1,174 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	badger "github.com/dgraph-io/badger"
+
+	"auditmesh/audit"
+	"auditmesh/crdt"
+)
+
+// One step of the fold is one transaction; these keep it within Badger's limit
+// for one (15% of a 16-MiB table, and 2 to 4 rows a record).
+const (
+	stepRecords = 2000
+	stepBytes   = 512 << 10
+)
+
+// errContradiction means that the view is not a fold of the files.
+var errContradiction = errors.New("the view does not fit the files")
+
+// foldAll folds all logs up to what is durable, a step of each in turn, so that
+// a long log does not keep the others waiting.
+func (m *Mirror) foldAll(ctx context.Context) error {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	readers := make(map[audit.LogName]*audit.Reader)
+	defer func() {
+		for _, r := range readers {
+			r.Close()
+		}
+	}()
+	for more := true; more; {
+		more = false
+		for _, log := range m.holdings.Logs() {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			advanced, err := m.step(log, readers)
+			if err != nil {
+				return fmt.Errorf("fold log %s: %w", nameOf(log), err)
+			}
+			if advanced {
+				more = true
+				m.changed.Notify()
+			}
+		}
+	}
+	return nil
+}
+
+// step folds the next records of one log: rows and cursor in one transaction.
+func (m *Mirror) step(log Held, readers map[audit.LogName]*audit.Reader) (bool, error) {
+	name := nameOf(log)
+	txn := m.store.ds.DB.NewTransaction(true)
+	defer txn.Discard()
+	cur, err := m.store.cursorOf(txn, name)
+	if err != nil {
+		return false, fmt.Errorf("%w: %w", errContradiction, err)
+	}
+	size := log.Size()
+	if cur.Size > size {
+		return false, fmt.Errorf("%w: %d records are folded, %d are held", errContradiction, cur.Size, size)
+	}
+	if cur.Size == size {
+		return false, nil
+	}
+	r := readers[name]
+	if r == nil || r.Seq() != cur.Size {
+		if r != nil {
+			r.Close()
+		}
+		r = log.Reader(cur.Size)
+		readers[name] = r
+	}
+	f := folder{s: m.store, txn: txn, log: logOf(name), cur: cur}
+	if err := f.run(r); err != nil {
+		return false, err
+	}
+	return true, m.store.commit(txn, f.fresh)
+}
+
+// folder is one step.
+type folder struct {
+	s     *store
+	txn   *badger.Txn
+	log   crdt.Log
+	num   logNumber
+	cur   cursor
+	fresh newNumbers
+}
+
+func (f *folder) run(r *audit.Reader) (err error) {
+	if f.num, err = f.s.number(f.txn, f.log, &f.fresh); err != nil {
+		return err
+	}
+	for n, bytes := 0, 0; n < stepRecords && bytes < stepBytes; n++ {
+		rec, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		bytes += len(rec.Line)
+		if err := f.record(rec); err != nil {
+			return err
+		}
+	}
+	return f.txn.Set(keyOf(rowCursor, f.num), f.cur.encode())
+}
+
+func (f *folder) record(rec audit.Record) error {
+	at := ref{f.num, rec.Seq}
+	f.cur.Size = rec.Seq + 1
+	e, err := audit.Decode(rec.Line)
+	if err != nil {
+		f.cur.Unreadable++
+		return f.txn.Set(keyOf(rowTime, f.cur.LastTime, at), []byte{recordPlain})
+	}
+	f.cur.LastTime = e.Time()
+	kind := []byte{recordPlain}
+	op, ok := operation(f.log, rec.Seq, e)
+	if _, unknown := e.(*audit.Unknown); unknown {
+		f.cur.Unknown++
+	}
+	if ok {
+		// The reader's line lives until its next call, the row until the commit.
+		line := append([]byte(nil), rec.Line...)
+		if kind, err = f.operation(op, at, line); err != nil {
+			return err
+		}
+	}
+	return f.txn.Set(keyOf(rowTime, e.Time(), at), kind)
+}
+
+// operation puts the rows of an operation, and returns what it is in the order
+// of time.
+func (f *folder) operation(op crdt.Op, at ref, line []byte) ([]byte, error) {
+	switch b := op.Body.(type) {
+	case crdt.Succession:
+		return []byte{recordPlain}, f.txn.Set(keyOf(rowSuccession, at), line)
+	case crdt.Removal:
+		if len(b.Ranges) > 0 {
+			return []byte{recordPlain}, f.ranges(b, at, line)
+		}
+	}
+	node, err := f.s.nodeNumber(f.txn, op.Task.Node, &f.fresh)
+	if err != nil {
+		return nil, err
+	}
+	task := taskRef{node, op.Task.Request}
+	row, kind := byte(rowTaskOp), byte(recordOther)
+	if crdt.IsTag(op.Body) {
+		row, kind = rowTag, recordTag
+	}
+	return append([]byte{kind}, keyOf(row, task)[1:]...), f.txn.Set(keyOf(row, task, at), line)
+}
+
+func (f *folder) ranges(b crdt.Removal, at ref, line []byte) error {
+	for _, r := range b.Ranges {
+		n, err := f.s.number(f.txn, r.Log, &f.fresh)
+		if err != nil {
+			return err
+		}
+		if err := f.txn.Set(keyOf(rowRange, ref{n, r.First}, at), line); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,127 @@
+package mirror
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"slices"
+
+	badger "github.com/dgraph-io/badger"
+	"github.com/go-json-experiment/json"
+
+	"auditmesh/audit"
+	"auditmesh/crdt"
+)
+
+// LogStatus is how far one log is held and folded.
+type LogStatus struct {
+	Name       audit.LogName
+	First      uint64
+	Size       uint64 // durable here
+	Signed     uint64 // of which a checkpoint is kept
+	Folded     uint64
+	Unreadable uint64 // of the folded records
+	Unknown    uint64
+	LastTime   uint64
+}
+
+// Status is one state of the view with the vector that it is the fold of.
+type Status struct {
+	Logs     []LogStatus
+	Digest   audit.Hash // of the folded sizes
+	Holdings audit.Hash
+}
+
+// Status is the state of the view. Its digests are of what is folded.
+func (m *Mirror) Status() (st Status, err error) {
+	err = m.read(func(s *store, txn *badger.Txn) error {
+		st, err = m.status(s, txn)
+		return err
+	})
+	return st, err
+}
+
+func (m *Mirror) status(s *store, txn *badger.Txn) (st Status, err error) {
+	var states []audit.LogState
+	for _, l := range m.holdings.Logs() {
+		name := nameOf(l)
+		c, err := s.cursorOf(txn, name)
+		if err != nil {
+			return st, err
+		}
+		st.Logs = append(st.Logs, LogStatus{name, l.First(), l.Size(), l.SignedSize(), c.Size, c.Unreadable, c.Unknown, c.LastTime})
+		root, err := l.RootAt(c.Size)
+		if err != nil {
+			return st, err
+		}
+		states = append(states, audit.LogState{Name: name, First: l.First(), Size: c.Size, Root: root})
+	}
+	st.Digest, st.Holdings = audit.Digests(states)
+	return st, nil
+}
+
+// Deep is the status with the hash of the view and the number of its tasks, all
+// of one state. It goes through the whole view.
+func (m *Mirror) Deep() (st Status, viewHash audit.Hash, tasks uint64, err error) {
+	err = m.read(func(s *store, txn *badger.Txn) error {
+		if st, err = m.status(s, txn); err != nil {
+			return err
+		}
+		viewHash, tasks, err = newEnv(s, txn).viewHash()
+		return err
+	})
+	return st, viewHash, tasks, err
+}
+
+// viewHash is SHA-256 over a line that names the fold's version, and the JSON of
+// each task in the order of node and request id, a line each (docs/formats.md).
+func (e *env) viewHash() (audit.Hash, uint64, error) {
+	h := sha256.New()
+	fmt.Fprintf(h, "auditmesh view v%s\n", crdt.FoldVersion)
+	tasks := uint64(0)
+	nodes := e.s.allNodes()
+	slices.Sort(nodes)
+	for _, node := range nodes {
+		n, _ := e.s.findNode(node)
+		if err := e.eachTask(n, func(r taskRef) error {
+			task, err := e.task(r, node)
+			if err != nil {
+				return err
+			}
+			tasks++
+			return writeItem(h, task.Item(e))
+		}); err != nil {
+			return audit.Hash{}, 0, err
+		}
+	}
+	return audit.Hash(h.Sum(nil)), tasks, e.fail
+}
+
+// eachTask calls f for each task of a node that has a tag, by request id.
+func (e *env) eachTask(node nodeNumber, f func(taskRef) error) error {
+	var last taskRef
+	first := true
+	prefix := keyOf(rowTag, node)
+	it := e.txn.NewIterator(badger.IteratorOptions{Prefix: prefix})
+	defer it.Close()
+	for it.Seek(prefix); it.ValidForPrefix(prefix); it.Next() {
+		r := parseTaskRef(it.Item().Key()[1:])
+		if !first && r == last {
+			continue
+		}
+		first, last = false, r
+		if err := f(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func writeItem(w io.Writer, it crdt.Item) error {
+	raw, err := json.Marshal(it, json.Deterministic(true))
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(raw, '\n'))
+	return err
+}

@@ -1,0 +1,78 @@
+package mirror
+
+import (
+	"auditmesh/audit"
+	"auditmesh/crdt"
+)
+
+// operation is what a record does to the view, false if nothing.
+func operation(log crdt.Log, seq uint64, e audit.Event) (crdt.Op, bool) {
+	op := crdt.Op{Dot: crdt.Dot{Log: log, Seq: seq}, Time: e.Time()}
+	own := func(id audit.RequestID) { op.Task = crdt.TaskKey{Node: log.Node, Request: id} }
+	switch e := e.(type) {
+	case *audit.Request:
+		own(e.RequestID)
+		op.Body = crdt.Request{Agent: e.AgentID, Machine: e.MachineID, Argv: e.Argv, MatchedACL: e.MatchedACL, StdinBytes: e.StdinBytes, TimeoutMS: e.TimeoutMS}
+	case *audit.Started:
+		own(e.RequestID)
+		op.Body = crdt.Started{PID: e.PID}
+	case *audit.Warning:
+		own(e.RequestID)
+		op.Body = crdt.Warning{Kind: e.Kind, Bytes: e.Bytes}
+	case *audit.Exit:
+		own(e.RequestID)
+		op.Body = crdt.Exit{Code: e.Code, Signal: e.Signal, DurationMS: e.DurationMS, StdoutBytes: e.StdoutBytes, StderrBytes: e.StderrBytes, Truncated: e.Truncated}
+	case *audit.Denial:
+		own(e.RequestID)
+		op.Body = crdt.Denial{Agent: e.AgentID, Machine: e.MachineID, Argv: e.Argv, Reason: e.Reason}
+	case *audit.Application:
+		if !e.HasRequest {
+			return op, false
+		}
+		own(e.RequestID)
+		op.Body = crdt.Application{Name: e.EventName}
+	default:
+		return meshOperation(op, log, e)
+	}
+	return op, true
+}
+
+func meshOperation(op crdt.Op, log crdt.Log, e audit.Event) (crdt.Op, bool) {
+	switch e := e.(type) {
+	case *audit.TaskRemoved:
+		removal := crdt.Removal{Reason: e.Reason}
+		if e.RequestID != nil {
+			op.Task = crdt.TaskKey{Node: log.Node, Request: *e.RequestID}
+		}
+		for _, r := range e.Ranges {
+			removal.Ranges = append(removal.Ranges, crdt.Range{Log: crdt.Log{Node: log.Node, ID: r.Log}, First: r.First, End: r.End})
+		}
+		op.Body = removal
+	case *audit.Reviewed:
+		op.Task = crdt.TaskKey{Node: e.Node, Request: e.RequestID}
+		op.Body = crdt.Review{Completed: e.Completed, By: e.By}
+	case *audit.TaskReleased:
+		op.Task = crdt.TaskKey{Node: e.Node, Request: e.RequestID}
+		op.Body = crdt.Release{By: e.By, Replaces: dots(e.Replaces)}
+	case *audit.TaskNoted:
+		op.Task = crdt.TaskKey{Node: e.Node, Request: e.RequestID}
+		op.Body = crdt.Note{By: e.By, Field: e.Field, Value: e.Value, Replaces: dots(e.Replaces)}
+	case *audit.LogSucceeded:
+		op.Body = crdt.Succession{Old: crdt.Log{Node: log.Node, ID: e.Log}}
+	default:
+		return op, false
+	}
+	return op, true
+}
+
+func dots(list []audit.Dot) []crdt.Dot {
+	out := make([]crdt.Dot, len(list))
+	for i, d := range list {
+		out[i] = crdt.Dot{Log: crdt.Log{Node: d.Node, ID: d.Log}, Seq: d.Seq}
+	}
+	return out
+}
+
+func logOf(name audit.LogName) crdt.Log { return crdt.Log{Node: name.Peer, ID: name.ID} }
+
+func nameOfLog(l crdt.Log) audit.LogName { return audit.LogName{Peer: l.Node, ID: l.ID} }

@@ -1,0 +1,138 @@
+package mirror
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+
+	"auditmesh/audit"
+	"auditmesh/crdt"
+)
+
+// The rows of the view. Logs and nodes are numbered in the order in which this
+// store met them, so that keys are short; numbers are big-endian, so that keys
+// sort as the numbers do.
+//
+//	m                                   schema version
+//	l <node> / <log id>                 -> log number
+//	n <node>                            -> node number
+//	c <log>                             -> cursor
+//	t <node> <request> <log> <seq>      -> line of a tag: a record of that task
+//	o <node> <request> <log> <seq>      -> line of another operation on that task
+//	r <log> <first> <log> <seq>         -> line of a removal of a range that begins at first
+//	s <log> <seq>                       -> line of a log_succeeded
+//	i <time> <log> <seq>                -> what the record is, for all records in the order of time
+const (
+	schemaVersion = "1"
+
+	rowSchema     = 'm'
+	rowLog        = 'l'
+	rowNode       = 'n'
+	rowCursor     = 'c'
+	rowTag        = 't'
+	rowTaskOp     = 'o'
+	rowRange      = 'r'
+	rowSuccession = 's'
+	rowTime       = 'i'
+)
+
+// Kinds of records in the values of rowTime, followed by node and request for
+// the first two.
+const (
+	recordTag   = 1
+	recordOther = 2 // an operation on a task, no tag
+	recordPlain = 0
+)
+
+type (
+	logNumber  uint32
+	nodeNumber uint32
+)
+
+// ref is where a record stands, in numbers of this store.
+type ref struct {
+	log logNumber
+	seq uint64
+}
+
+// taskRef is a task, in numbers of this store.
+type taskRef struct {
+	node    nodeNumber
+	request [16]byte
+}
+
+func keyOf(kind byte, parts ...any) []byte {
+	k := append(make([]byte, 0, 48), kind)
+	for _, p := range parts {
+		switch p := p.(type) {
+		case logNumber:
+			k = binary.BigEndian.AppendUint32(k, uint32(p))
+		case nodeNumber:
+			k = binary.BigEndian.AppendUint32(k, uint32(p))
+		case uint64:
+			k = binary.BigEndian.AppendUint64(k, p)
+		case string:
+			k = append(k, p...)
+		case ref:
+			k = binary.BigEndian.AppendUint32(k, uint32(p.log))
+			k = binary.BigEndian.AppendUint64(k, p.seq)
+		case taskRef:
+			k = binary.BigEndian.AppendUint32(k, uint32(p.node))
+			k = append(k, p.request[:]...)
+		default:
+			panic(fmt.Sprintf("mirror: no key part of type %T", p))
+		}
+	}
+	return k
+}
+
+func parseRef(k []byte) ref {
+	return ref{logNumber(binary.BigEndian.Uint32(k)), binary.BigEndian.Uint64(k[4:])}
+}
+
+func parseTaskRef(k []byte) taskRef {
+	return taskRef{nodeNumber(binary.BigEndian.Uint32(k)), [16]byte(k[4:20])}
+}
+
+const (
+	refLen     = 12
+	taskRefLen = 20
+)
+
+// cursor says how far a log is folded, and what was found in it.
+type cursor struct {
+	Size       uint64 `json:"size"`
+	Unreadable uint64 `json:"unreadable"`
+	Unknown    uint64 `json:"unknown"`
+	LastTime   uint64 `json:"last_time"` // places unreadable records in the order of time
+}
+
+func (c cursor) encode() []byte {
+	raw, err := json.Marshal(c)
+	if err != nil {
+		panic(err) // four integers
+	}
+	return raw
+}
+
+func parseCursor(raw []byte) (c cursor, err error) {
+	err = json.Unmarshal(raw, &c)
+	return c, err
+}
+
+// decodeOp makes the operation of a row's line again.
+func decodeOp(log crdt.Log, seq uint64, line []byte) (crdt.Op, error) {
+	e, err := audit.Decode(line)
+	if err != nil {
+		return crdt.Op{}, fmt.Errorf("the view holds a line that does not decode: %w", err)
+	}
+	op, ok := operation(log, seq, e)
+	if !ok {
+		return crdt.Op{}, fmt.Errorf("the view holds a line of event %q, which is no operation", e.Name())
+	}
+	return op, nil
+}
+
+func bytesOf(n uint32) []byte { return binary.BigEndian.AppendUint32(nil, n) }
+
+func uint32Of(b []byte) uint32 { return binary.BigEndian.Uint32(b) }
