@@ -1,0 +1,362 @@
+package gossip
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	"golang.org/x/sync/errgroup"
+
+	"auditmesh/audit"
+	"auditmesh/gossip/internal/wire"
+)
+
+const (
+	syncProtocol = protocol.ID("/auditmesh/sync/1")
+	// sessionTimeout bounds one session; what is left is the next one's.
+	sessionTimeout = 5 * time.Minute
+	// frameTimeout is how long one frame may take to be written or read.
+	frameTimeout = 30 * time.Second
+	// maxStated bounds the logs that one peer may state.
+	maxStated = 1 << 16
+)
+
+// sessions remembers, for each peer, the last full exchange of statements, so
+// that the next states only what changed since.
+type sessions struct {
+	instance [16]byte
+
+	mu    sync.Mutex
+	count uint64                  // guarded by mu: statements made
+	peers map[peer.ID]*remembered // guarded by mu
+}
+
+// remembered is what was stated between this node and one peer.
+type remembered struct {
+	number uint64                           // of our last statement
+	sent   map[audit.LogName]audit.LogState // its content, in full
+	theirs statement                        // their last statement
+	got    map[audit.LogName]audit.LogState // its content, in full
+}
+
+// statement names one statement of holdings.
+type statement struct {
+	instance [16]byte
+	number   uint64
+}
+
+func newSessions() *sessions {
+	s := &sessions{peers: make(map[peer.ID]*remembered)}
+	rand.Read(s.instance[:]) // never fails, see crypto/rand
+	return s
+}
+
+// session runs one catch-up on a stream. Both sides do the same: state what
+// they hold, then send what the other lacks. It returns how many batches brought
+// something new; after an error what came before it is stored all the same.
+func (c *catchUp) session(ctx context.Context, s network.Stream, p peer.ID) (got int, err error) {
+	defer func() {
+		if err != nil {
+			s.Reset()
+		} else {
+			s.Close()
+		}
+	}()
+	stop := context.AfterFunc(ctx, func() { s.Reset() })
+	defer stop()
+	x := &exchange{c: c, s: s, r: bufio.NewReader(s), p: p, offered: c.m.opts.Holdings.Offered()}
+	return x.run(ctx)
+}
+
+// exchange is one session.
+type exchange struct {
+	c       *catchUp
+	s       network.Stream
+	r       *bufio.Reader
+	p       peer.ID
+	offered []audit.LogState
+}
+
+func (x *exchange) write(f *wire.Frame) error {
+	if err := x.s.SetWriteDeadline(time.Now().Add(frameTimeout)); err != nil {
+		return err
+	}
+	return writeFrame(x.s, f)
+}
+
+func (x *exchange) read() (*wire.Frame, error) {
+	if err := x.s.SetReadDeadline(time.Now().Add(frameTimeout)); err != nil {
+		return nil, err
+	}
+	return readFrame(x.r)
+}
+
+func (x *exchange) run(ctx context.Context) (got int, err error) {
+	mem := x.c.sessions.recall(x.p)
+	_, mine := audit.Digests(x.offered)
+	hello := &wire.Hello{Tasklist: x.c.m.opts.Tasklist, Holdings: mine[:], Known: &wire.Known{Instance: mem.theirs.instance[:], Number: mem.theirs.number}}
+	if err := x.write(&wire.Frame{Frame: &wire.Frame_Hello{Hello: hello}}); err != nil {
+		return 0, err
+	}
+	f, err := x.read()
+	if err != nil {
+		return 0, err
+	}
+	theirs := f.GetHello()
+	if theirs == nil {
+		return 0, errors.New("the peer did not begin with a hello")
+	}
+	if theirs.GetTasklist() != x.c.m.opts.Tasklist {
+		x.c.m.counters.OtherTasklist.Add(1)
+		return 0, fmt.Errorf("the peer has the tasklist %.40q", theirs.GetTasklist())
+	}
+	if bytes.Equal(theirs.GetHoldings(), mine[:]) {
+		x.c.sessions.agreed(x.p, x.offered)
+		return 0, nil // both sides see it
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	stated := make(chan map[audit.LogName]audit.LogState, 1)
+	// Each goroutine changes its own half of what is remembered. One that fails
+	// resets the stream, which ends the other.
+	g.Go(func() error { return x.ends(x.send(ctx, &mem, theirs.GetKnown(), stated)) })
+	g.Go(func() (err error) {
+		got, err = x.receive(&mem, stated)
+		return x.ends(err)
+	})
+	err = g.Wait()
+	if err == nil {
+		x.c.sessions.remember(x.p, mem)
+	}
+	return got, err
+}
+
+func (x *exchange) ends(err error) error {
+	if err != nil {
+		x.s.Reset()
+	}
+	return err
+}
+
+// send states what is held, waits for the other side's statement, and sends
+// what it lacks, each log from where the other ends.
+func (x *exchange) send(ctx context.Context, mem *remembered, known *wire.Known, stated <-chan map[audit.LogName]audit.LogState) error {
+	if err := x.sendState(mem, known); err != nil {
+		return err
+	}
+	var theirs map[audit.LogName]audit.LogState
+	select {
+	case theirs = <-stated:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	for _, mine := range x.offered {
+		for from := theirs[mine.Name].Size; from < mine.Size; {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			b, err := x.c.m.opts.Holdings.Batch(mine.Name, from)
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				return err
+			}
+			if err := x.write(&wire.Frame{Frame: &wire.Frame_Batch{Batch: x.c.m.codec.encodeBatch(b)}}); err != nil {
+				return err
+			}
+			x.c.m.counters.SyncBatchesOut.Add(1)
+			from = endOf(b)
+		}
+	}
+	return x.write(&wire.Frame{Frame: &wire.Frame_Done{Done: &wire.Done{}}})
+}
+
+func (x *exchange) sendState(mem *remembered, known *wire.Known) error {
+	full := make(map[audit.LogName]audit.LogState, len(x.offered))
+	states := x.offered
+	delta := mem.sent != nil && bytes.Equal(known.GetInstance(), x.c.sessions.instance[:]) && known.GetNumber() == mem.number
+	if delta {
+		states = nil
+	}
+	for _, s := range x.offered {
+		full[s.Name] = s
+		if delta && mem.sent[s.Name] != s {
+			states = append(states, s)
+		}
+	}
+	mem.number = x.c.sessions.next()
+	mem.sent = full
+	for {
+		page := states[:min(len(states), pageLogs)]
+		states = states[len(page):]
+		st := &wire.State{Instance: x.c.sessions.instance[:], Number: mem.number, Delta: delta, Logs: encodeStates(page), More: len(states) > 0}
+		if err := x.write(&wire.Frame{Frame: &wire.Frame_State{State: st}}); err != nil {
+			return err
+		}
+		if len(states) == 0 {
+			return nil
+		}
+	}
+}
+
+// receive reads the other side's statement and then its batches. Each is
+// verified before anything of it is stored.
+func (x *exchange) receive(mem *remembered, stated chan<- map[audit.LogName]audit.LogState) (got int, err error) {
+	theirs, err := x.receiveState(mem)
+	if err != nil {
+		return 0, err
+	}
+	x.noteOwn(theirs)
+	stated <- theirs
+	for {
+		f, err := x.read()
+		if err != nil {
+			return got, err
+		}
+		switch f := f.GetFrame().(type) {
+		case *wire.Frame_Done:
+			return got, nil
+		case *wire.Frame_Batch:
+			x.c.m.counters.SyncBatchesIn.Add(1)
+			v, err := x.verify(f.Batch)
+			if err != nil {
+				return got, err
+			}
+			if v != nil && x.c.m.apply(v, x.p) == audit.Extended {
+				got++
+			}
+		default:
+			return got, fmt.Errorf("the peer sent a %T among its batches", f)
+		}
+	}
+}
+
+// verify returns nil without an error for a batch that is not ours to judge.
+func (x *exchange) verify(w *wire.Batch) (*audit.VerifiedBatch, error) {
+	m := x.c.m
+	if !m.members.hasNode(w.GetNode()) {
+		m.counters.StrangersLogs.Add(1)
+		return nil, nil
+	}
+	b, err := m.codec.decodeBatch(w)
+	var v *audit.VerifiedBatch
+	if err == nil {
+		v, err = b.Verify()
+	}
+	if err != nil {
+		m.counters.Invalid.Add(1)
+		return nil, fmt.Errorf("a batch of %.60q: %w", w.GetNode(), err)
+	}
+	return v, nil
+}
+
+func (x *exchange) receiveState(mem *remembered) (map[audit.LogName]audit.LogState, error) {
+	var theirs map[audit.LogName]audit.LogState
+	for first := true; ; first = false {
+		f, err := x.read()
+		if err != nil {
+			return nil, err
+		}
+		st := f.GetState()
+		if st == nil {
+			return nil, errors.New("the peer did not state its holdings")
+		}
+		if first {
+			theirs = make(map[audit.LogName]audit.LogState)
+			if st.GetDelta() {
+				for name, s := range mem.got {
+					theirs[name] = s
+				}
+			}
+			if len(st.GetInstance()) != len(x.c.sessions.instance) {
+				return nil, errors.New("the peer's statement has no instance")
+			}
+			mem.theirs = statement{[16]byte(st.GetInstance()), st.GetNumber()}
+		}
+		states, err := decodeStates(st.GetLogs())
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range states {
+			theirs[s.Name] = s
+		}
+		if len(theirs) > maxStated {
+			return nil, fmt.Errorf("the peer states more than %d logs", maxStated)
+		}
+		if !st.GetMore() {
+			mem.got = theirs
+			return theirs, nil
+		}
+	}
+}
+
+// noteOwn sees whether the peer holds more of this node's log than the node
+// itself: then the own disk lost records that were signed.
+func (x *exchange) noteOwn(theirs map[audit.LogName]audit.LogState) {
+	own := x.c.m.opts.Own
+	if own == nil {
+		return
+	}
+	for name, s := range theirs {
+		if name.Peer != x.c.m.self.String() {
+			continue
+		}
+		if mine, ok := own.Name(); !ok || mine != name || s.Size > own.SignedSize() {
+			x.c.m.counters.OwnLogAhead.Add(1)
+		}
+	}
+}
+
+// next numbers a statement. Sessions with one peer may run beside one another,
+// so numbers are given out for all together.
+func (s *sessions) next() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.count++
+	return s.count
+}
+
+func (s *sessions) recall(p peer.ID) remembered {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.peers[p]; r != nil {
+		return *r
+	}
+	return remembered{}
+}
+
+// remember keeps what a session that ended well stated. A session that ran
+// beside it may have been faster; then the older is not taken back.
+func (s *sessions) remember(p peer.ID, r remembered) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if have := s.peers[p]; have == nil || have.number < r.number {
+		s.peers[p] = &r
+	}
+}
+
+// agreed notes that a peer holds what we offer. Its next delta, on top of an
+// older statement, changes this to the same.
+func (s *sessions) agreed(p peer.ID, offered []audit.LogState) {
+	got := make(map[audit.LogName]audit.LogState, len(offered))
+	for _, l := range offered {
+		got[l.Name] = l
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := remembered{}
+	if have := s.peers[p]; have != nil {
+		r = *have
+	}
+	r.got = got
+	s.peers[p] = &r
+}
