@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"auditmesh/audit"
+	"auditmesh/internal/api"
+	"auditmesh/internal/node"
+)
+
+// appender commits events through the running node, or, with none running, by
+// opening the log itself, under its lock, for as long as the call takes.
+type appender struct {
+	cfg    node.Config
+	client *api.Client
+	logger *zap.Logger
+}
+
+func (a *app) appender() (*appender, error) {
+	cfg, err := a.config()
+	if err != nil {
+		return nil, err
+	}
+	return &appender{cfg, a.client(), node.NewLogger(a.stderr, "warn")}, nil
+}
+
+const (
+	// A node that starts has the lock before it answers, one that stops answers
+	// no more before it frees the lock. This long the other way is tried again.
+	handOver      = 5 * time.Second
+	handOverPause = 20 * time.Millisecond
+)
+
+// appendInputs commits events that are given as JSON objects.
+func (p *appender) appendInputs(ctx context.Context, inputs ...[]byte) ([]api.Appended, error) {
+	for end := time.Now().Add(handOver); ; {
+		out, err := p.client.Append(ctx, inputs...)
+		if !errors.Is(err, api.ErrNoNode) {
+			return out, err
+		}
+		out, err = p.direct(ctx, inputs)
+		if !errors.Is(err, audit.ErrLocked) || time.Now().After(end) {
+			return out, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(handOverPause):
+		}
+	}
+}
+
+func (p *appender) direct(ctx context.Context, inputs [][]byte) (out []api.Appended, err error) {
+	id, err := node.EnsureIdentity(p.cfg)
+	if err != nil {
+		return nil, err
+	}
+	log, err := node.OpenLog(p.cfg, id, p.logger)
+	if err != nil {
+		return nil, err
+	}
+	if log != nil {
+		defer func() { err = errors.Join(err, log.Close()) }()
+	}
+	return node.AppendInputs(ctx, log, inputs), nil
+}
+
+// append commits one event.
+func (p *appender) append(ctx context.Context, e audit.Event) error {
+	line, err := audit.Encode(e)
+	if err != nil {
+		return err
+	}
+	out, err := p.appendInputs(ctx, line[:len(line)-1])
+	if err != nil {
+		return err
+	}
+	return out[0].Err()
+}
+
+// identity is who exec acts as.
+func (p *appender) identity() (agent, machine audit.PartyID, err error) {
+	id, err := node.EnsureIdentity(p.cfg)
+	if err != nil {
+		return agent, machine, fmt.Errorf("who runs this cannot be said: %w", err)
+	}
+	return p.cfg.Party(id.Raw), id.Raw, nil
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"auditmesh/audit"
+	"auditmesh/internal/api"
+)
+
+type logCmd struct {
+	Follow bool   `short:"f" help:"Go on with new records as they come."`
+	Lines  int    `short:"n" default:"100" help:"How many of the newest records to begin with."`
+	Node   string `help:"Only records of this node: its peer id, or the end of it." placeholder:"PEER"`
+	Raw    bool   `help:"Print the lines of one node that are held, byte for byte."`
+	Log    string `help:"With --raw: only the log with this id." placeholder:"ID"`
+}
+
+// Run prints records, oldest first.
+func (c *logCmd) Run(a *app) error {
+	client := a.client()
+	node, err := a.resolveNode(c.Node)
+	if err != nil {
+		return err
+	}
+	if c.Raw {
+		return client.Raw(a.ctx, node, c.Log, a.stdout)
+	}
+	q := api.LogQuery{Node: node, Limit: c.Lines, Follow: c.Follow}
+	return client.Log(a.ctx, q, func(l api.LogLine) error {
+		if a.opts.JSON {
+			return writeJSON(a.stdout, l, "")
+		}
+		_, err := fmt.Fprintln(a.stdout, logText(l))
+		return err
+	})
+}
+
+// resolveNode finds the peer id that a user means by its end.
+func (a *app) resolveNode(s string) (string, error) {
+	if s == "" {
+		return "", nil
+	}
+	if _, err := audit.PeerKey(s); err == nil {
+		return s, nil
+	}
+	st, err := a.client().Status(a.ctx, false)
+	if err != nil {
+		return "", err
+	}
+	found := map[string]bool{}
+	if strings.HasSuffix(st.Node, s) {
+		found[st.Node] = true
+	}
+	for name := range st.Vector {
+		if node, _, _ := strings.Cut(name, "/"); strings.HasSuffix(node, s) {
+			found[node] = true
+		}
+	}
+	if len(found) != 1 {
+		return "", fmt.Errorf("%d known nodes have a peer id that ends in %q; `auditmesh status` lists them", len(found), s)
+	}
+	for node := range found {
+		return node, nil
+	}
+	return "", nil
+}
+
+// logText is a record as a line for people.
+func logText(l api.LogLine) string {
+	prefix := fmt.Sprintf("%s  %s  %6d", clock(l.Time), short(l.Node), l.Seq)
+	line := l.Line
+	if line == "" {
+		line = string(l.LineBase64)
+	}
+	e, err := audit.Decode([]byte(line))
+	if err != nil {
+		return fmt.Sprintf("%s  unreadable        %s", prefix, printable(truncate(line, 200)))
+	}
+	id, text := describe(e)
+	return fmt.Sprintf("%s  %-8s  %-8s  %s", prefix, printable(truncate(e.Name(), 40)), id, text)
+}
+
+// describe is an event's task and what it says, in short.
+func describe(e audit.Event) (id, text string) {
+	switch e := e.(type) {
+	case *audit.Request:
+		return short(e.RequestID.String()), printableArgv(e.Argv)
+	case *audit.Started:
+		return short(e.RequestID.String()), fmt.Sprintf("pid %d", e.PID)
+	case *audit.Warning:
+		text = printable(e.Kind)
+		if e.Bytes != nil {
+			text += " at " + bytesText(*e.Bytes)
+		}
+		return short(e.RequestID.String()), text
+	case *audit.Exit:
+		end := "ended"
+		if e.Code != nil {
+			end = fmt.Sprintf("exit %d", *e.Code)
+		}
+		if e.Signal != nil {
+			end = fmt.Sprintf("signal %d", *e.Signal)
+		}
+		return short(e.RequestID.String()), fmt.Sprintf("%s after %s, %s out, %s err", end, duration(e.DurationMS), bytesText(e.StdoutBytes), bytesText(e.StderrBytes))
+	case *audit.Denial:
+		return short(e.RequestID.String()), fmt.Sprintf("%s: %s", printable(e.Reason), printableArgv(e.Argv))
+	case *audit.Application:
+		if e.HasRequest {
+			id = short(e.RequestID.String())
+		}
+		return id, printable(truncate(string(e.Body), 200))
+	default:
+		return "", ""
+	}
+}
+
+func truncate(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return s[:n] + "…"
+}

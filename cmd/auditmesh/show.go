@@ -1,0 +1,71 @@
+package main
+
+import (
+	"fmt"
+	"text/tabwriter"
+
+	"auditmesh/crdt"
+)
+
+type showCmd struct {
+	ID string `arg:"" help:"Request id of the task, or the beginning of it (4 digits or more)."`
+}
+
+// Run shows the tasks of all nodes with that request id.
+func (c *showCmd) Run(a *app) error {
+	items, err := a.client().Task(a.ctx, c.ID)
+	if err != nil {
+		return err
+	}
+	if a.opts.JSON {
+		return a.printJSON(items)
+	}
+	for i, it := range items {
+		if i > 0 {
+			fmt.Fprintln(a.stdout)
+		}
+		a.showTask(it)
+	}
+	return nil
+}
+
+func (a *app) showTask(it crdt.Item) {
+	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	defer w.Flush()
+	row := func(name, format string, args ...any) { fmt.Fprintf(w, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
+	row("Task", "%s", it.RequestID)
+	row("Command", "%s", printableArgv(it.Argv))
+	row("Result", "%s", result(it))
+	row("Node", "%s", it.Node)
+	row("Agent", "%s", it.AgentID)
+	row("Machine", "%s", it.MachineID)
+	row("Time", "%s", clock(it.Time))
+	if it.PID != nil {
+		row("Process", "%d", *it.PID)
+	}
+	if it.MatchedACL != nil {
+		row("Rule", "%s", printable(*it.MatchedACL))
+	}
+	if o := it.Outcome; o != nil {
+		row("Took", "%s", duration(o.DurationMS))
+		row("Output", "%s out, %s err%s", bytesText(o.StdoutBytes), bytesText(o.StderrBytes), map[bool]string{true: ", truncated"}[o.Truncated])
+	}
+	for _, x := range it.Warnings {
+		row("Warning", "%s  %s", clock(x.Time), printable(x.Kind))
+	}
+	if r := it.Review; r.State != crdt.Empty {
+		row("Review", "%s by %s at %s on %s", r.State, printable(r.By), clock(r.Time), short(r.Node))
+	}
+	for name, v := range map[string]*string{"Note": it.Review.Note, "Priority": it.Review.Priority, "Assignee": it.Review.Assignee} {
+		if v != nil {
+			row(name, "%s", printable(*v))
+		}
+	}
+	for _, r := range it.Records {
+		removed := map[bool]string{true: "  removed"}[r.Removed]
+		row("Record", "%s  %s/%d  %s%s", clock(r.Time), short(r.Log), r.Seq, printable(r.Event), removed)
+	}
+	for _, r := range it.Removals {
+		row("Removal", "%s  %s/%d  %s", clock(r.Time), short(r.Log), r.Seq, printable(r.Reason))
+	}
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"auditmesh/internal/api"
+)
+
+type statusCmd struct {
+	Deep bool `help:"Also hash the whole view."`
+}
+
+// Run shows the node's state.
+func (c *statusCmd) Run(a *app) error {
+	st, err := a.client().Status(a.ctx, c.Deep)
+	if err != nil {
+		return err
+	}
+	if a.opts.JSON {
+		return a.printJSON(st)
+	}
+	a.showStatus(st)
+	return nil
+}
+
+func (a *app) showStatus(st api.Status) {
+	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(w, "%s\t%s\n", name, printable(fmt.Sprintf(format, args...)))
+	}
+	row("Node", "%s", st.Node)
+	row("Running", "since %s, process %d, version %s", clock(uint64(st.Started)), st.PID, st.Version)
+	row("Data", "%s", st.DataDir)
+	row("Log", "%s, %d records, %d signed, %s", st.State, st.Size, st.Signed, orNone(st.LogPath))
+	if st.WriteFailures > 0 {
+		row("Failures", "%d writes failed, last: %s", st.WriteFailures, st.LastFailure)
+	}
+	row("Tasklist", "%s", orNone(st.Tasklist))
+	for _, addr := range st.Addresses {
+		row("Address", "%s", addr)
+	}
+	if st.Tasklist != "" {
+		row("Peers", "%d of %d members connected", st.Peers, st.Members)
+	}
+	row("Digest", "%s", st.Digest)
+	row("Holdings", "%s", st.Holdings)
+	if st.ViewHash != "" {
+		row("View", "%s, %d tasks", st.ViewHash, *st.Tasks)
+	}
+	for dir, why := range st.Damaged {
+		row("Damaged", "%s: %s", dir, why)
+	}
+	for name, n := range st.Conflicts {
+		row("Conflict", "%d batches that contradict log %s were refused and kept", n, name)
+	}
+	w.Flush()
+	if len(st.Vector) == 0 {
+		return
+	}
+	fmt.Fprintln(a.stdout)
+	var rows [][]string
+	for _, name := range slices.Sorted(maps.Keys(st.Vector)) {
+		h := st.Vector[name]
+		node, log, _ := strings.Cut(name, "/")
+		own := ""
+		if node == st.Node {
+			own = "this node"
+		}
+		rows = append(rows, []string{short(node), short(log), fmt.Sprint(h.Stored), fmt.Sprint(h.Signed), fmt.Sprint(h.Size), fmt.Sprint(h.Unreadable), own})
+	}
+	table(a.stdout, []string{"NODE", "LOG", "HELD", "SIGNED", "IN VIEW", "UNREADABLE", ""}, rows)
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
+type peersCmd struct{}
+
+// Run lists the members.
+func (*peersCmd) Run(a *app) error {
+	list, err := a.client().Peers(a.ctx)
+	if err != nil {
+		return err
+	}
+	if a.opts.JSON {
+		return a.printJSON(list)
+	}
+	var rows [][]string
+	for _, p := range list {
+		state, sync := "away", "never"
+		if p.Connected {
+			state = "connected"
+		}
+		if !p.LastSync.IsZero() {
+			sync = time.Since(p.LastSync).Round(time.Second).String() + " ago"
+		}
+		rows = append(rows, []string{p.ID, state, fmt.Sprint(p.Size), fmt.Sprint(p.Lacks), sync, strings.Join(p.Addresses, " ")})
+	}
+	return table(a.stdout, []string{"MEMBER", "STATE", "RECORDS", "LACKS", "LAST CATCH-UP", "ADDRESS"}, rows)
+}

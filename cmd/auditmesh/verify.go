@@ -1,0 +1,78 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+
+	"auditmesh/audit"
+	"auditmesh/internal/durable"
+)
+
+type verifyCmd struct {
+	Paths []string `arg:"" optional:"" help:"Logs (their active files) or directories of copies. Without any: the own log and all copies."`
+}
+
+// Run checks files, and fails if anything is wrong with one.
+func (c *verifyCmd) Run(a *app) error {
+	cfg, err := a.config()
+	if err != nil {
+		return err
+	}
+	paths := c.Paths
+	if len(paths) == 0 {
+		if path := cfg.LogPath(); path != "" {
+			paths = append(paths, path)
+		}
+		copies, err := filepath.Glob(filepath.Join(cfg.CopiesDir(), "*", "*"))
+		if err != nil {
+			return err
+		}
+		paths = append(paths, copies...)
+	}
+	reports := []audit.Report{}
+	bad := 0
+	for _, path := range paths {
+		signed := ""
+		if own, err := filepath.Abs(path); err == nil && own == cfg.LogPath() {
+			signed = cfg.SignedPath()
+		}
+		rep, err := audit.Verify(durable.OS{}, path, signed)
+		if err != nil {
+			if os.IsNotExist(err) && len(c.Paths) == 0 {
+				continue // no log yet
+			}
+			return err
+		}
+		if len(rep.Problems) > 0 {
+			bad++
+		}
+		reports = append(reports, rep)
+		if !a.opts.JSON {
+			a.showReport(rep)
+		}
+	}
+	if a.opts.JSON {
+		if err := a.printJSON(reports); err != nil {
+			return err
+		}
+	}
+	if bad > 0 {
+		return &exitError{exitFailed, fmt.Errorf("%d of %d logs are not as they were signed", bad, len(reports))}
+	}
+	return nil
+}
+
+func (a *app) showReport(rep audit.Report) {
+	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	defer w.Flush()
+	verdict := "ok"
+	if len(rep.Problems) > 0 {
+		verdict = "NOT OK"
+	}
+	fmt.Fprintf(w, "%s\t%s\t%d records\t%d signed\t%s\t%d unreadable\n", verdict, rep.Path, rep.Records, rep.Signed, bytesText(uint64(rep.Bytes)), rep.Unreadable)
+	for _, p := range rep.Problems {
+		fmt.Fprintf(w, "\t%s\n", printable(p))
+	}
+}

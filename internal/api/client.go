@@ -1,0 +1,191 @@
+package api
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"syscall"
+
+	"auditmesh/crdt"
+)
+
+// ErrNoNode means that no node runs in the data directory.
+var ErrNoNode = errors.New("no node runs in this data directory")
+
+// Client asks the node whose socket is at a path.
+type Client struct{ http *http.Client }
+
+// NewClient asks the node at the unix socket path. It does not connect yet.
+func NewClient(path string) *Client {
+	return &Client{&http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return Dial(ctx, path) },
+	}}}
+}
+
+func (c *Client) do(ctx context.Context, method, path string, q url.Values, body io.Reader) (io.ReadCloser, error) {
+	u := "http://node" + path
+	if len(q) > 0 {
+		u += "?" + q.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, method, u, body)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist) {
+			return nil, ErrNoNode
+		}
+		return nil, err
+	}
+	if resp.StatusCode == http.StatusOK {
+		return resp.Body, nil
+	}
+	defer resp.Body.Close()
+	r := new(Refusal)
+	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(r); err != nil {
+		return nil, fmt.Errorf("the node answered %s", resp.Status)
+	}
+	return nil, standing(r)
+}
+
+func (c *Client) get(ctx context.Context, path string, q url.Values, into any) error {
+	body, err := c.do(ctx, http.MethodGet, path, q, nil)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	return json.NewDecoder(body).Decode(into)
+}
+
+// Identity is who the node is.
+func (c *Client) Identity(ctx context.Context) (id Identity, err error) {
+	return id, c.get(ctx, "/v1/identity", nil, &id)
+}
+
+// Status is the node's status; deep goes through its whole view.
+func (c *Client) Status(ctx context.Context, deep bool) (st Status, err error) {
+	q := url.Values{}
+	if deep {
+		q.Set("deep", "true")
+	}
+	return st, c.get(ctx, "/v1/status", q, &st)
+}
+
+// Peers are the members of the mesh.
+func (c *Client) Peers(ctx context.Context) (list []Peer, err error) {
+	return list, c.get(ctx, "/v1/peers", nil, &list)
+}
+
+// Tasks is a page of tasks, newest first.
+func (c *Client) Tasks(ctx context.Context, t TaskQuery) (list TaskList, err error) {
+	q := url.Values{"limit": {strconv.Itoa(t.Limit)}}
+	if t.Node != "" {
+		q.Set("node", t.Node)
+	}
+	if t.Removed {
+		q.Set("removed", "true")
+	}
+	if t.After != "" {
+		q.Set("after", t.After)
+	}
+	return list, c.get(ctx, "/v1/tasks", q, &list)
+}
+
+// Task finds the tasks whose request id begins with prefix.
+func (c *Client) Task(ctx context.Context, prefix string) (items []crdt.Item, err error) {
+	return items, c.get(ctx, "/v1/tasks/"+url.PathEscape(prefix), nil, &items)
+}
+
+// Log calls emit for each record of an answer, until it ends or emit fails.
+func (c *Client) Log(ctx context.Context, l LogQuery, emit func(LogLine) error) error {
+	q := url.Values{"limit": {strconv.Itoa(l.Limit)}}
+	if l.Node != "" {
+		q.Set("node", l.Node)
+	}
+	if l.Follow {
+		q.Set("follow", "true")
+	}
+	body, err := c.do(ctx, http.MethodGet, "/v1/log", q, nil)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	dec := json.NewDecoder(body)
+	for {
+		var line LogLine
+		if err := dec.Decode(&line); err != nil {
+			if errors.Is(err, io.EOF) || ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		if err := emit(line); err != nil {
+			return err
+		}
+	}
+}
+
+// Raw copies the lines that the node holds of another to w.
+func (c *Client) Raw(ctx context.Context, node, log string, w io.Writer) error {
+	body, err := c.do(ctx, http.MethodGet, "/v1/raw", url.Values{"node": {node}, "log": {log}}, nil)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	_, err = io.Copy(w, body)
+	return err
+}
+
+// Append sends events, a JSON object each, and returns an answer for each.
+func (c *Client) Append(ctx context.Context, inputs ...[]byte) ([]Appended, error) {
+	var out []Appended
+	err := c.AppendStream(ctx, bytes.NewReader(append(bytes.Join(inputs, []byte("\n")), '\n')), func(a Appended) error {
+		out = append(out, a)
+		return nil
+	})
+	if err == nil && len(out) != len(inputs) {
+		err = fmt.Errorf("the node answered %d of %d events; the others are in doubt", len(out), len(inputs))
+	}
+	return out, err
+}
+
+// AppendStream sends events as they are read, a JSON object a line, and calls
+// emit with the answer to each as it comes.
+func (c *Client) AppendStream(ctx context.Context, in io.Reader, emit func(Appended) error) error {
+	body, err := c.do(ctx, http.MethodPost, "/v1/events", nil, in)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	dec := json.NewDecoder(bufio.NewReader(body))
+	for {
+		var a Appended
+		if err := dec.Decode(&a); err != nil {
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return err
+		}
+		if err := emit(a); err != nil {
+			return err
+		}
+	}
+}
+
+// Err is the error that an answer stands for, nil if the event was committed.
+func (a Appended) Err() error {
+	if a.Error == nil {
+		return nil
+	}
+	return standing(a.Error)
+}

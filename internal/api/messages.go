@@ -1,0 +1,134 @@
+package api
+
+import (
+	"time"
+
+	"auditmesh/audit"
+	"auditmesh/crdt"
+)
+
+// Status is what /v1/status answers.
+type Status struct {
+	Node     string `json:"node"`
+	Version  string `json:"version"`
+	PID      int    `json:"pid"`
+	DataDir  string `json:"data_dir"`
+	Started  int64  `json:"started_unix_ms"`
+	Disabled bool   `json:"disabled,omitempty"` // auditing is disabled
+
+	// The own log. Log and Root are empty while it has no records.
+	Log           string `json:"log"`
+	LogPath       string `json:"log_path"`
+	Size          uint64 `json:"size"`
+	Signed        uint64 `json:"signed"`
+	Root          string `json:"root"`
+	State         string `json:"state"` // "ok", or why nothing can be appended
+	WriteFailures uint64 `json:"audit_write_failures"`
+	LastFailure   string `json:"last_failure,omitempty"`
+
+	Tasklist  string            `json:"tasklist"`
+	Addresses []string          `json:"addresses"`
+	Digest    string            `json:"digest"`
+	Holdings  string            `json:"holdings"`
+	Vector    map[string]Held   `json:"vector"` // by "<peer id>/<log id>"
+	Peers     int               `json:"peers"`  // connected members
+	Members   int               `json:"members"`
+	Counters  map[string]uint64 `json:"counters,omitempty"`
+	Rebuilds  uint64            `json:"view_rebuilds"`
+	Damaged   map[string]string `json:"damaged_copies,omitempty"`
+	Conflicts map[string]int    `json:"conflicts,omitempty"`
+
+	// With deep only.
+	ViewHash    string  `json:"view_hash,omitempty"`
+	Tasks       *uint64 `json:"tasks,omitempty"`
+	FoldVersion string  `json:"fold_version,omitempty"`
+}
+
+// Held is what is held of one log. All but Size say more than the vector.
+type Held struct {
+	First      uint64 `json:"first"`
+	Size       uint64 `json:"size"`   // folded into the view
+	Stored     uint64 `json:"stored"` // durable here
+	Signed     uint64 `json:"signed"`
+	Unreadable uint64 `json:"unreadable"`
+	Unknown    uint64 `json:"unknown"`
+}
+
+// Peer is one member in what /v1/peers answers.
+type Peer struct {
+	ID        string    `json:"id"`
+	Connected bool      `json:"connected"`
+	Addresses []string  `json:"addresses"`
+	LastSync  time.Time `json:"last_sync,omitzero"`
+	// Lacks is how many records of ours it did not hold when it last stated its
+	// holdings, and Ahead how many it held that we did not.
+	Lacks uint64 `json:"lacks"`
+	Ahead uint64 `json:"ahead"`
+	// Size is how many records of its own logs are held here.
+	Size uint64 `json:"size"`
+}
+
+// Appended answers one event of an append.
+type Appended struct {
+	Log string `json:"log,omitempty"`
+	Seq uint64 `json:"seq"`
+	// Error is set instead when the event was not committed.
+	Error *Refusal `json:"error,omitempty"`
+}
+
+// Refusal says why an event, or a request, was refused.
+type Refusal struct {
+	Code    string `json:"code"`            // a word for programs, see errors.go
+	Field   string `json:"field,omitempty"` // of the event
+	Message string `json:"message"`
+
+	stands error // for which error the code stands, at the client
+}
+
+func (r *Refusal) Error() string { return r.Message }
+
+// Unwrap is the error of the package that refused, so that a client can compare
+// it as if it had called the package itself.
+func (r *Refusal) Unwrap() error { return r.stands }
+
+// LogQuery asks for records, oldest first.
+type LogQuery struct {
+	Node   string
+	Limit  int // the newest ones; at most MaxRecords
+	Follow bool
+}
+
+// MaxRecords is the most records that one answer begins with.
+const MaxRecords = 100_000
+
+// LogLine is one record.
+type LogLine struct {
+	Node string `json:"node"`
+	Log  string `json:"log"`
+	Seq  uint64 `json:"seq"`
+	Time uint64 `json:"ts_unix_ms"`
+	// Line is the record's line; LineBase64 in its place if it is not UTF-8.
+	Line       string `json:"line,omitempty"`
+	LineBase64 []byte `json:"line_base64,omitempty"`
+}
+
+// TaskList and Task answer /v1/tasks and /v1/tasks/<id>.
+type (
+	TaskList struct {
+		Tasks []crdt.Item `json:"tasks"`
+		Next  string      `json:"next,omitempty"`
+	}
+	TaskQuery struct {
+		Node    string
+		Removed bool
+		Limit   int
+		After   string
+	}
+)
+
+// Identity answers /v1/identity: who exec acts as.
+type Identity struct {
+	Node    string        `json:"node"`
+	Machine audit.PartyID `json:"machine_id"`
+	Agent   audit.PartyID `json:"agent_id"`
+}

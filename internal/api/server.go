@@ -1,0 +1,291 @@
+// Package api is HTTP over a node: what the command line, and later dashboards,
+// ask a running node. It listens on a unix socket in the data directory, which
+// only its owner can open. The routes are those of Server.handler.
+package api
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"go.uber.org/zap"
+
+	"auditmesh/audit"
+	"auditmesh/crdt"
+)
+
+// Service is the node, as the API asks it. Implementations are safe for
+// concurrent use.
+type Service interface {
+	Identity() Identity
+	// Append commits the events, given as JSON objects, in order. It answers each
+	// with its position or why it was refused; those that are in order are
+	// committed together.
+	Append(ctx context.Context, inputs [][]byte) []Appended
+	Status(deep bool) (Status, error)
+	Tasks(TaskQuery) (TaskList, error)
+	// Task finds the tasks of all nodes whose request id begins with prefix.
+	Task(prefix string) ([]crdt.Item, error)
+	// Log calls emit for each record, oldest first, and goes on with new ones
+	// until ctx ends if the query follows. caughtUp is called before it waits.
+	Log(ctx context.Context, q LogQuery, emit func(LogLine) error, caughtUp func() error) error
+	// Raw writes the lines that are held of a node, byte for byte: of the log
+	// with that id, or of all its logs in order if log is empty.
+	Raw(ctx context.Context, node, log string, w io.Writer) error
+	Peers() []Peer
+}
+
+const (
+	readHeaderTimeout = 10 * time.Second
+	writeTimeout      = 30 * time.Second // of one piece of an answer
+	shutdownTimeout   = 3 * time.Second
+	maxHeader         = 16 << 10
+	// groupRecords and groupBytes bound what is appended as one batch.
+	groupRecords = 1000
+	groupBytes   = 1 << 20
+	// maxRequests bounds the requests that are answered at one time.
+	maxRequests = 256
+)
+
+// Server serves a Service. Run does all its work.
+type Server struct {
+	service Service
+	path    string
+	logger  *zap.Logger
+	slots   chan struct{}
+}
+
+// NewServer serves at the unix socket path. It listens only once Run runs.
+func NewServer(service Service, path string, logger *zap.Logger) *Server {
+	return &Server{service, path, logger, make(chan struct{}, maxRequests)}
+}
+
+// Run serves until ctx ends, lets answers under way end, and returns nil. An
+// error is one that keeps it from listening.
+func (s *Server) Run(ctx context.Context) error {
+	l, err := Listen(ctx, s.path)
+	if err != nil {
+		return err
+	}
+	srv := &http.Server{
+		Handler: s.handler(), ReadHeaderTimeout: readHeaderTimeout, MaxHeaderBytes: maxHeader,
+		BaseContext: func(net.Listener) context.Context { return ctx }, // ends streams with the node
+	}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(l) }()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+	defer cancel()
+	if err := srv.Shutdown(stop); err != nil {
+		srv.Close()
+	}
+	<-served
+	return nil
+}
+
+func (s *Server) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/identity", s.answer(func(*http.Request) (any, error) { return s.service.Identity(), nil }))
+	mux.HandleFunc("GET /v1/status", s.answer(func(r *http.Request) (any, error) {
+		return s.service.Status(r.URL.Query().Get("deep") == "true")
+	}))
+	mux.HandleFunc("GET /v1/peers", s.answer(func(*http.Request) (any, error) { return s.service.Peers(), nil }))
+	mux.HandleFunc("GET /v1/tasks", s.answer(s.tasks))
+	mux.HandleFunc("GET /v1/tasks/{id}", s.answer(s.task))
+	mux.HandleFunc("GET /v1/log", s.log)
+	mux.HandleFunc("GET /v1/raw", s.raw)
+	mux.HandleFunc("POST /v1/events", s.events)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case s.slots <- struct{}{}:
+			defer func() { <-s.slots }()
+			mux.ServeHTTP(w, r)
+		default:
+			s.fail(w, &Refusal{Code: "overloaded", Message: "too many requests at one time; try again"}, http.StatusServiceUnavailable)
+		}
+	})
+}
+
+// answer makes a handler of a function that returns what is to be written as JSON.
+func (s *Server) answer(f func(*http.Request) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		v, err := f(r)
+		if err != nil {
+			s.refuse(w, r, err)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		if err := newEncoder(w).Encode(v); err != nil {
+			s.logger.Debug("answer not written", zap.Error(err))
+		}
+	}
+}
+
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	ref, status := refusal(err)
+	if status == http.StatusInternalServerError {
+		s.logger.Error("a request failed", zap.String("path", r.URL.Path), zap.Error(err))
+	}
+	s.fail(w, ref, status)
+}
+
+func (s *Server) fail(w http.ResponseWriter, ref *Refusal, status int) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	if err := newEncoder(w).Encode(ref); err != nil {
+		s.logger.Debug("refusal not written", zap.Error(err))
+	}
+}
+
+func newEncoder(w io.Writer) *json.Encoder {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return e
+}
+
+func badParameter(name string) error {
+	return &Refusal{Code: "bad_parameter", Field: name, Message: "the parameter " + name + " is not a number"}
+}
+
+// number reads a parameter that may be absent.
+func number(r *http.Request, name string, absent int) (int, error) {
+	v := r.URL.Query().Get(name)
+	if v == "" {
+		return absent, nil
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 0 {
+		return 0, badParameter(name)
+	}
+	return n, nil
+}
+
+func (s *Server) tasks(r *http.Request) (any, error) {
+	limit, err := number(r, "limit", 50)
+	if err != nil {
+		return nil, err
+	}
+	q := r.URL.Query()
+	return s.service.Tasks(TaskQuery{Node: q.Get("node"), Removed: q.Get("removed") == "true", Limit: limit, After: q.Get("after")})
+}
+
+func (s *Server) task(r *http.Request) (any, error) {
+	items, err := s.service.Task(r.PathValue("id"))
+	if err == nil && len(items) == 0 {
+		err = fmt.Errorf("%w: no task has a request id that begins with %s", ErrNotFound, r.PathValue("id"))
+	}
+	return items, err
+}
+
+// log streams records, a JSON object a line.
+func (s *Server) log(w http.ResponseWriter, r *http.Request) {
+	limit, err := number(r, "limit", 100)
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	q := LogQuery{Node: r.URL.Query().Get("node"), Limit: min(limit, MaxRecords), Follow: r.URL.Query().Get("follow") == "true"}
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	ctl := http.NewResponseController(w)
+	enc := newEncoder(w)
+	emit := func(l LogLine) error {
+		if err := ctl.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+			return err
+		}
+		return enc.Encode(l)
+	}
+	if err := s.service.Log(r.Context(), q, emit, ctl.Flush); err != nil && r.Context().Err() == nil {
+		s.refuse(w, r, err)
+	}
+}
+
+// raw streams lines as they are.
+func (s *Server) raw(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/octet-stream")
+	q := r.URL.Query()
+	if err := s.service.Raw(r.Context(), q.Get("node"), q.Get("log"), w); err != nil {
+		s.refuse(w, r, err)
+	}
+}
+
+// events appends NDJSON: a line in, a line out. Lines that are there already
+// are committed together; an answer never waits for lines that are not.
+func (s *Server) events(w http.ResponseWriter, r *http.Request) {
+	ctl := http.NewResponseController(w)
+	if err := ctl.EnableFullDuplex(); err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	enc := newEncoder(w)
+	in := bufio.NewReaderSize(r.Body, 64<<10)
+	for {
+		inputs, readErr := readGroup(in)
+		for _, a := range s.service.Append(r.Context(), inputs) {
+			if err := enc.Encode(a); err != nil {
+				return
+			}
+		}
+		if err := ctl.Flush(); err != nil {
+			return
+		}
+		if errors.Is(readErr, errLong) {
+			enc.Encode(Appended{Error: &Refusal{Code: "invalid_event", Message: readErr.Error()}})
+		}
+		if readErr != nil {
+			return
+		}
+	}
+}
+
+var errLong = errors.New("an event is longer than a line may be; nothing after it was read")
+
+// readGroup reads at least one line, and those that have arrived after it, up to
+// the bounds of a group.
+func readGroup(in *bufio.Reader) (group [][]byte, err error) {
+	for bytes := 0; len(group) < groupRecords && bytes < groupBytes; {
+		var line []byte
+		for {
+			part, err := in.ReadSlice('\n')
+			line = append(line, part...)
+			if len(line) > audit.MaxLine {
+				return group, errLong
+			}
+			if err == nil {
+				break
+			}
+			if !errors.Is(err, bufio.ErrBufferFull) {
+				if len(trimmed(line)) > 0 { // the last line needs no newline
+					group = append(group, trimmed(line))
+				}
+				return group, err
+			}
+		}
+		if line = trimmed(line); len(line) > 0 {
+			group = append(group, line)
+			bytes += len(line)
+		}
+		if len(group) > 0 && in.Buffered() == 0 {
+			return group, nil
+		}
+	}
+	return group, nil
+}
+
+func trimmed(line []byte) []byte {
+	for len(line) > 0 && (line[len(line)-1] == '\n' || line[len(line)-1] == '\r' || line[len(line)-1] == ' ') {
+		line = line[:len(line)-1]
+	}
+	return line
+}

@@ -1,0 +1,157 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"auditmesh/audit"
+)
+
+// Config is a node's configuration. Absent keys mean defaults, so the empty one
+// runs. audit_log_path and audit_tasklist_id are x0x's, and mean what they do there.
+type Config struct {
+	DataDir string `toml:"-" json:"data_dir"`
+
+	// AuditLogPath is the log's active file, relative to the data directory.
+	// Empty disables auditing; absent is "log/audit.jsonl".
+	AuditLogPath *string `toml:"audit_log_path" json:"audit_log_path"`
+	// AuditTasklistID joins the mesh of that tasklist. Empty: no network.
+	AuditTasklistID string `toml:"audit_tasklist_id" json:"audit_tasklist_id"`
+	// AgentID is the agent that `exec` acts for: 64 lower-case hex digits.
+	// Empty: the node itself.
+	AgentID string `toml:"agent_id" json:"agent_id"`
+	// Listen are multiaddrs. Absent: loopback, any free port.
+	Listen []string `toml:"listen" json:"listen"`
+	// Bootstrap are members' multiaddrs, each with /p2p/<peer id> at its end.
+	Bootstrap []string `toml:"bootstrap" json:"bootstrap"`
+	// Members are the peer ids that may connect. This node is one without being
+	// named.
+	Members []string `toml:"members" json:"members"`
+	// LogLevel is debug, info, warn or error.
+	LogLevel string `toml:"log_level" json:"log_level"`
+}
+
+const (
+	configName     = "config.toml"
+	defaultLogPath = "log/audit.jsonl"
+)
+
+// LoadConfig reads the configuration of a data directory: the file at path, or
+// config.toml in the directory if path is empty; that one may be absent.
+func LoadConfig(dataDir, path string) (Config, error) {
+	given := path != ""
+	if !given {
+		path = filepath.Join(dataDir, configName)
+	}
+	c := Config{}
+	raw, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && !given:
+	case err != nil:
+		return c, fmt.Errorf("configuration: %w", err)
+	default:
+		dec := toml.NewDecoder(strings.NewReader(string(raw))).DisallowUnknownFields()
+		if err := dec.Decode(&c); err != nil {
+			return c, fmt.Errorf("configuration %s: %s", path, explain(err))
+		}
+	}
+	c.DataDir = dataDir
+	c.fill()
+	if err := c.Check(); err != nil {
+		return c, fmt.Errorf("configuration %s: %w", path, err)
+	}
+	return c, nil
+}
+
+// explain says where in the file an error is.
+func explain(err error) string {
+	var strict *toml.StrictMissingError
+	if errors.As(err, &strict) {
+		var keys []string
+		for _, e := range strict.Errors {
+			row, _ := e.Position()
+			keys = append(keys, fmt.Sprintf("line %d: unknown key %q", row, strings.Join(e.Key(), ".")))
+		}
+		return strings.Join(keys, "; ") + "; `auditmesh config check --help` lists the keys"
+	}
+	var decode *toml.DecodeError
+	if errors.As(err, &decode) {
+		row, column := decode.Position()
+		return fmt.Sprintf("line %d, column %d: %v", row, column, err)
+	}
+	return err.Error()
+}
+
+func (c *Config) fill() {
+	if c.AuditLogPath == nil {
+		path := defaultLogPath
+		c.AuditLogPath = &path
+	}
+	if len(c.Listen) == 0 {
+		c.Listen = []string{"/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-v1"}
+	}
+	if c.LogLevel == "" {
+		c.LogLevel = "info"
+	}
+}
+
+// Check says what is wrong with a configuration, beyond what the mesh checks.
+func (c Config) Check() error {
+	if c.AgentID != "" {
+		if _, err := audit.ParsePartyID(c.AgentID); err != nil {
+			return fmt.Errorf("agent_id: %w", err)
+		}
+	}
+	if c.AuditTasklistID == "" && (len(c.Bootstrap) > 0 || len(c.Members) > 0) {
+		return errors.New("members or bootstrap are given without audit_tasklist_id: name the tasklist, without which no network is opened")
+	}
+	switch c.LogLevel {
+	case "debug", "info", "warn", "error":
+	default:
+		return fmt.Errorf("log_level: %q is not debug, info, warn or error", c.LogLevel)
+	}
+	if path := *c.AuditLogPath; path != "" && filepath.Clean(filepath.Dir(c.LogPath())) == filepath.Clean(c.stateDir()) {
+		return errors.New("audit_log_path: the log must not stand in the directory of the last-signed state, which tells when the log was put back from a backup")
+	}
+	return nil
+}
+
+// LogPath is the log's active file, empty if auditing is disabled.
+func (c Config) LogPath() string {
+	path := *c.AuditLogPath
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(c.DataDir, path)
+}
+
+// The other files of a data directory.
+
+func (c Config) stateDir() string     { return filepath.Join(c.DataDir, "state") }
+func (c Config) identityPath() string { return filepath.Join(c.DataDir, "identity.key") }
+func (c Config) copiesDir() string    { return filepath.Join(c.DataDir, "copies") }
+func (c Config) viewDir() string      { return filepath.Join(c.DataDir, "view") }
+func (c Config) evidenceDir() string  { return filepath.Join(c.DataDir, "evidence") }
+
+// SignedPath is the file of the last-signed state.
+func (c Config) SignedPath() string { return filepath.Join(c.stateDir(), "last-signed.json") }
+
+// SocketPath is where a running node serves its API.
+func (c Config) SocketPath() string { return filepath.Join(c.DataDir, "api.sock") }
+
+// CopiesDir is where the copies of other nodes' logs stand.
+func (c Config) CopiesDir() string { return c.copiesDir() }
+
+// Party is the agent that `exec` acts for on the node with that machine id.
+func (c Config) Party(machine audit.PartyID) audit.PartyID {
+	if id, err := audit.ParsePartyID(c.AgentID); err == nil {
+		return id
+	}
+	return machine
+}

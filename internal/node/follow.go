@@ -1,0 +1,124 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"unicode/utf8"
+
+	"auditmesh/audit"
+	"auditmesh/internal/api"
+	"auditmesh/mirror"
+)
+
+// Log answers with the newest records, oldest first, and follows if asked: each
+// log from where it was folded then, so that nothing is missed or doubled,
+// however slow the reader is.
+func (n *Node) Log(ctx context.Context, q api.LogQuery, emit func(api.LogLine) error, caughtUp func() error) error {
+	wake, cancel := n.mirror.Subscribe()
+	defer cancel()
+	readers := newReaders(n.holdings)
+	defer readers.close()
+	refs, vector, err := n.mirror.Newest(q.Node, q.Limit)
+	if err != nil {
+		return err
+	}
+	slices.Reverse(refs)
+	for _, ref := range refs {
+		line, err := readers.read(ref.Log, ref.Seq)
+		if err != nil {
+			return err
+		}
+		if err := emit(logLine(ref.Log, ref.Seq, ref.Time, line)); err != nil {
+			return err
+		}
+	}
+	for q.Follow {
+		if err := n.emitNew(ctx, q.Node, vector, readers, emit); err != nil {
+			return err
+		}
+		if err := caughtUp(); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-wake:
+		}
+	}
+	return nil
+}
+
+// emitNew emits what each log has beyond the vector, and moves the vector.
+func (n *Node) emitNew(ctx context.Context, node string, vector map[audit.LogName]uint64, readers *readers, emit func(api.LogLine) error) error {
+	for _, l := range n.holdings.Logs() {
+		name, _ := l.Name()
+		for size := l.Size(); vector[name] < size && ctx.Err() == nil; vector[name]++ {
+			if node != "" && name.Peer != node {
+				vector[name] = size
+				break
+			}
+			line, err := readers.read(name, vector[name])
+			if err != nil {
+				return err
+			}
+			if err := emit(logLine(name, vector[name], 0, line)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// logLine makes the answer for a record. An unreadable one shows at the time at
+// which the view placed it.
+func logLine(name audit.LogName, seq, placed uint64, line []byte) api.LogLine {
+	out := api.LogLine{Node: name.Peer, Log: name.IDString(), Seq: seq, Time: placed}
+	if e, err := audit.Decode(line); err == nil {
+		out.Time = e.Time()
+	}
+	if utf8.Valid(line) {
+		out.Line = string(line)
+	} else {
+		out.LineBase64 = slices.Clone(line)
+	}
+	return out
+}
+
+// readers keeps one reader a log, since records of one log are mostly asked for
+// in order.
+type readers struct {
+	holdings *mirror.Holdings
+	open     map[audit.LogName]*audit.Reader
+}
+
+func newReaders(h *mirror.Holdings) *readers {
+	return &readers{h, make(map[audit.LogName]*audit.Reader)}
+}
+
+func (r *readers) read(name audit.LogName, seq uint64) ([]byte, error) {
+	rd := r.open[name]
+	if rd == nil || rd.Seq() != seq {
+		if rd != nil {
+			rd.Close()
+		}
+		l, ok := r.holdings.Log(name)
+		if !ok {
+			return nil, api.ErrNotFound
+		}
+		rd = l.Reader(seq)
+		r.open[name] = rd
+	}
+	rec, err := rd.Next()
+	if errors.Is(err, io.EOF) {
+		return nil, api.ErrNotFound
+	}
+	return rec.Line, err
+}
+
+func (r *readers) close() {
+	for _, rd := range r.open {
+		rd.Close()
+	}
+}
