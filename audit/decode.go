@@ -2,8 +2,10 @@ package audit
 
 import (
 	"bytes"
+	"encoding"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -173,9 +175,32 @@ func fieldError(err error) error {
 	return fmt.Errorf("is not valid JSON: %w", err)
 }
 
+// wrongType says what a field wants to be.
 func wrongType(sem *json.SemanticError) string {
-	if sem.Err != nil {
-		return sem.Err.Error()
+	got := strings.TrimSpace(string(sem.JSONValue))
+	if got == "" {
+		got = sem.JSONKind.String()
 	}
-	return fmt.Sprintf("a JSON %s does not fit here", sem.JSONKind)
+	if len(got) > 40 {
+		got = got[:40] + "…"
+	}
+	var text encoding.TextUnmarshaler
+	t := sem.GoType
+	switch {
+	case t == nil:
+		return fmt.Sprintf("%s does not fit here", got)
+	case t.Implements(reflect.TypeOf(&text).Elem()) || reflect.PointerTo(t).Implements(reflect.TypeOf(&text).Elem()):
+		if sem.Err != nil {
+			return sem.Err.Error()
+		}
+		return fmt.Sprintf("%s is not a string of hex digits", got)
+	}
+	switch t.Kind() {
+	case reflect.Uint32, reflect.Uint64:
+		return fmt.Sprintf("%s is not an unsigned integer of %d bits", got, t.Bits())
+	case reflect.Int32:
+		return fmt.Sprintf("%s is not an integer of %d bits", got, t.Bits())
+	default:
+		return fmt.Sprintf("%s is not a JSON %s", got, map[reflect.Kind]string{reflect.String: "string", reflect.Bool: "boolean", reflect.Slice: "array"}[t.Kind()])
+	}
 }

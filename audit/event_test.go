@@ -157,6 +157,18 @@ func TestParseInputRefuses(t *testing.T) {
 	}
 }
 
+func TestRefusalsSayWhatIsWanted(t *testing.T) {
+	for in, want := range map[string]string{
+		`{"event":"started","pid":-1,"request_id":"00112233445566778899aabbccddeeff"}`: `field "pid": -1 is not an unsigned integer of 32 bits`,
+		`{"event":"started","pid":1,"request_id":"00"}`:                                `field "request_id": want 32 lower-case hex digits, got 2 characters`,
+		`{"event":7}`: `field "event": number is not a JSON string`,
+	} {
+		if _, err := ParseInput([]byte(in), 1); err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", in, err, want)
+		}
+	}
+}
+
 // What a newer node wrote is read as far as it is understood.
 func TestDecodeIsLenient(t *testing.T) {
 	const id = `"request_id":"00112233445566778899aabbccddeeff"`

@@ -206,7 +206,7 @@ func (c *catchUp) ended(p peer.ID, got int, err error) {
 func (c *catchUp) count(p peer.ID, got int, err error) {
 	if err != nil {
 		c.m.counters.SyncsFailed.Add(1)
-		c.m.opts.Logger.Warn("catch-up ended early", zap.Stringer("peer", p), zap.Int("batches received", got), zap.Error(err))
+		c.m.opts.Logger.Info("catch-up ended early", zap.Stringer("peer", p), zap.Int("batches received", got), zap.Error(err))
 	} else {
 		c.m.counters.Syncs.Add(1)
 		c.mu.Lock()
