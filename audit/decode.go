@@ -31,9 +31,6 @@ func ParseInput(input []byte, now uint64) (Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, unknown := e.(*Unknown); unknown || meshEvents[e.Name()] {
-		return nil, &FieldError{"event", fmt.Sprintf("%q cannot be appended: give request, started, warning, exit, denial or a name that begins with \"x-\"", e.Name())}
-	}
 	return e, e.check()
 }
 
@@ -61,6 +58,9 @@ func decode(line []byte, stamp *uint64) (Event, error) {
 		return decodeApplication(line, h, ts, stamp != nil)
 	}
 	w := wireFor(*h.Event)
+	if stamp != nil && (w == nil || meshEvents[*h.Event]) {
+		return nil, &FieldError{"event", fmt.Sprintf("%q cannot be appended: give request, started, warning, exit, denial or a name that begins with \"x-\"", *h.Event)}
+	}
 	if w == nil {
 		return &Unknown{EventName: *h.Event, TSUnixMS: ts}, nil
 	}

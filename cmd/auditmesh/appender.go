@@ -70,7 +70,7 @@ func (p *appender) direct(ctx context.Context, inputs [][]byte) (out []api.Appen
 	return node.AppendInputs(ctx, log, inputs), nil
 }
 
-// append commits one event.
+// append commits one event. With auditing disabled it is a no-op, as in x0x.
 func (p *appender) append(ctx context.Context, e audit.Event) error {
 	line, err := audit.Encode(e)
 	if err != nil {
@@ -80,7 +80,10 @@ func (p *appender) append(ctx context.Context, e audit.Event) error {
 	if err != nil {
 		return err
 	}
-	return out[0].Err()
+	if err := out[0].Err(); !errors.Is(err, api.ErrDisabled) {
+		return err
+	}
+	return nil
 }
 
 // identity is who exec acts as.

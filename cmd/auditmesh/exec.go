@@ -63,7 +63,7 @@ func (c *execCmd) Run(a *app) error {
 func (a *app) endAs(o outcome, err error) error {
 	var noRecord *notRecordedError
 	switch {
-	case errors.As(err, &noRecord):
+	case errors.As(err, &noRecord) && !o.ran:
 		return &exitError{exitNoRecord, fmt.Errorf("the command was not run: %w", err)}
 	case errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist):
 		return &exitError{exitNotFound, err}
@@ -71,7 +71,9 @@ func (a *app) endAs(o outcome, err error) error {
 		return &exitError{exitCannotRun, err}
 	}
 	if err != nil { // it ran, and its end could not be recorded
-		fmt.Fprintln(a.stderr, "auditmesh:", printable(err.Error()))
+		for line := range strings.Lines(err.Error()) { // one for each record
+			fmt.Fprintln(a.stderr, "auditmesh:", printable(strings.TrimSpace(line)))
+		}
 	}
 	if o.signal != 0 {
 		dieBy(o.signal)
@@ -140,12 +142,23 @@ func (x *execution) run(ctx context.Context, argv []string) (o outcome, err erro
 	if err != nil {
 		late = append(late, &notRecordedError{err})
 	}
+	var caught *signals
+	if x.forward {
+		caught = catchSignals()
+		defer caught.stop()
+	}
 	io, err := x.plan()
 	if err != nil {
 		return o, err
 	}
 	cmd := exec.Command(argv[0], argv[1:]...)
 	io.attach(cmd)
+	if io.own {
+		if err := io.takeTerminal(); err != nil {
+			io.abandon()
+			return o, err
+		}
+	}
 	begin := time.Now()
 	if err := cmd.Start(); err != nil {
 		io.abandon()
@@ -155,7 +168,7 @@ func (x *execution) run(ctx context.Context, argv []string) (o outcome, err erro
 	o.ran = true
 	stop := io.start()
 	if x.forward {
-		defer forwardSignals(cmd.Process, io.own)()
+		caught.forward(cmd.Process, io.own)
 	}
 	note(&audit.Started{TSUnixMS: nowMS(), RequestID: o.id, PID: uint32(cmd.Process.Pid)})
 	waitErr := cmd.Wait()

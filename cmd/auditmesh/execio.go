@@ -116,6 +116,13 @@ func (p *execIO) abandon() {
 	for _, c := range p.copies {
 		c.from.Close()
 	}
+	p.restore()
+}
+
+func (p *execIO) restore() {
+	for i := len(p.undo) - 1; i >= 0; i-- {
+		p.undo[i]()
+	}
 }
 
 // start moves bytes until the command has ended and its output is drained; stop
@@ -131,7 +138,7 @@ func (p *execIO) start() (stop func() (out, errs uint64)) {
 		p.followSize()
 	}
 	if p.own {
-		p.takeTerminal()
+		go func() { _, _ = io.Copy(p.master, p.x.stdin) }() // what is typed
 	}
 	return func() (out, errs uint64) {
 		for _, c := range p.copies {
@@ -142,20 +149,22 @@ func (p *execIO) start() (stop func() (out, errs uint64)) {
 				out += c.n.Load()
 			}
 		}
-		for i := len(p.undo) - 1; i >= 0; i-- {
-			p.undo[i]()
-		}
+		p.restore()
 		return out, errs
 	}
 }
 
-// takeTerminal passes our terminal's input on as it is typed.
-func (p *execIO) takeTerminal() {
+// takeTerminal makes our terminal pass on every key as it is, to the one that
+// the command has. It comes before the command starts: a key or a line that came
+// between would be ours, or have two line ends.
+func (p *execIO) takeTerminal() error {
 	fd := int(p.x.stdin.Fd())
-	if old, err := term.MakeRaw(fd); err == nil {
-		p.undo = append(p.undo, func() { _ = term.Restore(fd, old) })
+	old, err := term.MakeRaw(fd)
+	if err != nil {
+		return err
 	}
-	go func() { _, _ = io.Copy(p.master, p.x.stdin) }()
+	p.undo = append(p.undo, func() { _ = term.Restore(fd, old) })
+	return nil
 }
 
 func (p *execIO) followSize() {
@@ -211,31 +220,44 @@ func (c *countedCopy) drain() {
 	}
 }
 
-// forwardSignals passes on to the command what this process is sent, and
-// returns the function that ends that. With a terminal of its own the command
-// gets the keyboard's signals from there; without, it is in our process group,
-// and the kernel gives it those itself.
-func forwardSignals(to *os.Process, own bool) (stop func()) {
-	ch := make(chan os.Signal, 16)
-	list := []os.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGALRM, syscall.SIGCONT}
-	signal.Notify(ch, list...)
-	done := make(chan struct{})
+// signals are what this process is sent while a command runs.
+type signals struct {
+	ch   chan os.Signal
+	done chan struct{}
+}
+
+// catchSignals keeps signals for the command. It comes before the command
+// starts, so that none ends this process and leaves the command unrecorded.
+func catchSignals() *signals {
+	s := &signals{make(chan os.Signal, 16), make(chan struct{})}
+	signal.Notify(s.ch, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGALRM, syscall.SIGCONT)
+	return s
+}
+
+// forward passes them on. With a terminal of its own the command gets the
+// keyboard's signals from there; without, it is in our process group, and the
+// kernel gives it those itself.
+func (s *signals) forward(to *os.Process, own bool) {
 	go func() {
 		for {
 			select {
-			case sig := <-ch:
+			case sig := <-s.ch:
 				if !own && fromKeyboard(sig) {
 					continue
 				}
 				if err := to.Signal(sig); errors.Is(err, os.ErrProcessDone) {
 					return
 				}
-			case <-done:
+			case <-s.done:
 				return
 			}
 		}
 	}()
-	return func() { signal.Stop(ch); close(done) }
+}
+
+func (s *signals) stop() {
+	signal.Stop(s.ch)
+	close(s.done)
 }
 
 // fromKeyboard says whether a signal comes from the terminal that we are in the
