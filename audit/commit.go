@@ -69,19 +69,19 @@ func (l *Log) commitOrJoin(ctx context.Context, g *group) (Position, error) {
 		l.commit(g)
 		return l.result(g, 0)
 	}
-	index := 0
-	leads := l.next == nil
-	if leads {
-		l.next = g
-	} else {
-		index = l.next.join(g)
-		g2 := l.next
-		l.pending += len(g.buf)
-		l.mu.Unlock()
-		return l.follow(ctx, g2, index)
-	}
 	l.pending += len(g.buf)
+	if next := l.next; next != nil {
+		index := next.join(g)
+		l.mu.Unlock()
+		return l.follow(ctx, next, index)
+	}
+	l.next = g
 	l.mu.Unlock()
+	return l.lead(ctx, g)
+}
+
+// lead waits for the commit before to end, and commits the group.
+func (l *Log) lead(ctx context.Context, g *group) (Position, error) {
 	select {
 	case <-g.lead:
 		l.commit(g)

@@ -55,7 +55,7 @@ func TestCopyFollows(t *testing.T) {
 	l := openLog(t, testOptions(t, 1))
 	var batches []*VerifiedBatch
 	const n = 600
-	for i := 0; i < n; i++ {
+	for i := range n {
 		appendN(t, l, i, i+1)
 		if i%3 == 0 || i == n-1 {
 			from := l.SignedSize()

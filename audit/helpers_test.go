@@ -1,11 +1,12 @@
 package audit
 
 import (
-	"auditmesh/internal/durable"
 	"bytes"
 	"crypto/ed25519"
 	"io"
 	"testing"
+
+	"auditmesh/internal/durable"
 )
 
 type edPublic = ed25519.PublicKey

@@ -127,15 +127,22 @@ func (l *Log) Adopted() bool { return l.adopted }
 // WriteFailures counts the writes and syncs that failed since Open.
 func (l *Log) WriteFailures() uint64 { return l.failures.Load() }
 
-// Err says why the log is not writable now, or returns nil; last is the text of
-// the last failure, kept after recovery.
-func (l *Log) Err() (now error, last string) {
+// Err says why the log is not writable now, or returns nil.
+func (l *Log) Err() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
-		return ErrClosed, l.lastErr
+		return ErrClosed
 	}
-	return l.failed, l.lastErr
+	return l.failed
+}
+
+// LastFailure is the text of the last failed write, kept after recovery; empty
+// if none failed.
+func (l *Log) LastFailure() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lastErr
 }
 
 const (
@@ -226,8 +233,8 @@ func (l *Log) Close() error {
 // Sign makes a checkpoint of the durable size, if that is new: first the
 // last-signed state, synced; then the signature, kept with the log, synced.
 func (l *Log) Sign() error {
-	if now, _ := l.Err(); now != nil {
-		return fmt.Errorf("%w: %w", ErrPoisoned, now)
+	if err := l.Err(); err != nil {
+		return fmt.Errorf("%w: %w", ErrPoisoned, err)
 	}
 	return l.sign()
 }

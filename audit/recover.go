@@ -36,7 +36,7 @@ func (l *Log) recover(acknowledged uint64) error {
 	}
 	fresh := &chain{fsys: l.opts.FS, files: l.files}
 	ld := &loader{chain: fresh, kept: kept, floor: signed.Size}
-	if err := l.readSegments(ld, segs, signed); err != nil {
+	if err := l.readSegments(ld, segs); err != nil {
 		return err
 	}
 	if err := checkSigned(fresh, signed, l.opts.Path); err != nil {
@@ -132,7 +132,7 @@ func (l *Log) checkPath(segs []segment) error {
 
 // readSegments loads all segments, cuts what a finished recovery left in an
 // older one, and sets a torn end aside.
-func (l *Log) readSegments(ld *loader, segs []segment, signed SignedState) error {
+func (l *Log) readSegments(ld *loader, segs []segment) error {
 	for i, s := range segs {
 		head, err := readHead(l.opts.FS, l.files.head(s.first))
 		if err != nil {

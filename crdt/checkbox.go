@@ -24,8 +24,10 @@ type mark struct {
 // earliest recorded time, then the lower dot.
 type Checkbox struct{ marks ORSet[mark] }
 
-// Claim and Complete add the operation's mark.
-func (c *Checkbox) Claim(op Op)    { c.marks.Add(op.Dot, mark{false, op.Time, op}) }
+// Claim adds the operation's claim.
+func (c *Checkbox) Claim(op Op) { c.marks.Add(op.Dot, mark{false, op.Time, op}) }
+
+// Complete adds the operation's completion.
 func (c *Checkbox) Complete(op Op) { c.marks.Add(op.Dot, mark{true, op.Time, op}) }
 
 // Release removes the marks of these dots.

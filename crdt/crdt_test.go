@@ -357,7 +357,7 @@ func endDot(ops []Op, it Item) string {
 			return 1
 		})
 		for _, op := range ops {
-			if slices.Contains(found, fmt.Sprint(op.Dot)) && !(it.Present && model(ops).isRemoved(op)) {
+			if slices.Contains(found, fmt.Sprint(op.Dot)) && (!it.Present || !model(ops).isRemoved(op)) {
 				return fmt.Sprint(op.Dot)
 			}
 		}
@@ -380,7 +380,7 @@ func TestRangesAgainstASet(t *testing.T) {
 		spans := 0
 		for _, node := range []string{"A", "B", "C"} {
 			for id := byte(1); id <= 2; id++ {
-				for s := uint64(0); s < 40; s++ {
+				for s := range uint64(40) {
 					d := Dot{Log{node, [32]byte{id}}, s}
 					if r.Has(d) != set[d] {
 						t.Fatalf("%v: %v, want %v", d, r.Has(d), set[d])

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
-	"slices"
 
 	badger "github.com/dgraph-io/badger"
 	"github.com/go-json-experiment/json"
@@ -79,12 +78,9 @@ func (e *env) viewHash() (audit.Hash, uint64, error) {
 	h := sha256.New()
 	fmt.Fprintf(h, "auditmesh view v%s\n", crdt.FoldVersion)
 	tasks := uint64(0)
-	nodes := e.s.allNodes()
-	slices.Sort(nodes)
-	for _, node := range nodes {
-		n, _ := e.s.findNode(node)
-		if err := e.eachTask(n, func(r taskRef) error {
-			task, err := e.task(r, node)
+	for _, node := range e.s.allNodes() {
+		if err := e.eachTask(node.num, func(r taskRef) error {
+			task, err := e.task(r, node.id)
 			if err != nil {
 				return err
 			}

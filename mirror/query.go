@@ -185,16 +185,13 @@ func (m *Mirror) Task(prefix string, limit int) (items []crdt.Item, err error) {
 	}
 	err = m.read(func(s *store, txn *badger.Txn) error {
 		e := newEnv(s, txn)
-		nodes := s.allNodes()
-		slices.Sort(nodes)
-		for _, node := range nodes {
-			n, _ := s.findNode(node)
-			refs, err := e.tasksOf(n, prefix, limit-len(items))
+		for _, node := range s.allNodes() {
+			refs, err := e.tasksOf(node.num, prefix, limit-len(items))
 			if err != nil {
 				return err
 			}
 			for _, r := range refs {
-				task, err := e.task(r, node)
+				task, err := e.task(r, node.id)
 				if err != nil {
 					return err
 				}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 
 	badger "github.com/dgraph-io/badger"
@@ -244,17 +246,22 @@ func (s *store) findLog(l crdt.Log) (logNumber, bool) {
 	return n, ok
 }
 
-func (s *store) findNode(node string) (nodeNumber, bool) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	n, ok := s.nodeNum[node]
-	return n, ok
+// numberedNode is a node with its number.
+type numberedNode struct {
+	id  string
+	num nodeNumber
 }
 
-func (s *store) allNodes() []string {
+// allNodes are the nodes that the view knows, in the order of their ids.
+func (s *store) allNodes() []numberedNode {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return append([]string(nil), s.nodes...)
+	list := make([]numberedNode, len(s.nodes))
+	for i, id := range s.nodes {
+		list[i] = numberedNode{id, nodeNumber(i)}
+	}
+	slices.SortFunc(list, func(a, b numberedNode) int { return strings.Compare(a.id, b.id) })
+	return list
 }
 
 // cursorOf is how far a log is folded in a transaction's view.

@@ -61,9 +61,7 @@ func (c *appendCmd) Run(a *app) error {
 func (p *appender) each(a *app, inputs [][]byte, report func(api.Appended) error) error {
 	out, err := p.appendInputs(a.ctx, inputs...)
 	for _, r := range out {
-		if err := report(r); err != nil {
-			return err
-		}
+		err = errors.Join(err, report(r))
 	}
 	return err
 }
@@ -100,9 +98,9 @@ func (a *app) printAppended(n int, r api.Appended) error {
 	if a.opts.JSON {
 		return writeJSON(a.stdout, r, "")
 	}
-	if r.Error != nil {
-		fmt.Fprintf(a.stderr, "auditmesh: event %d: %s\n", n, printable(r.Error.Message))
-		return nil
+	if refused := r.Error; refused != nil {
+		_, err := fmt.Fprintf(a.stderr, "auditmesh: event %d: %s\n", n, printable(refused.Message))
+		return err
 	}
 	_, err := fmt.Fprintf(a.stdout, "%s/%d\n", short(r.Log), r.Seq)
 	return err

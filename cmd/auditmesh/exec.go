@@ -151,7 +151,7 @@ func (x *execution) run(ctx context.Context, argv []string) (o outcome, err erro
 	if err != nil {
 		return o, err
 	}
-	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd := exec.Command(argv[0], argv[1:]...) //nolint:noctx // the command ends when it does, and our signals are passed on
 	io.attach(cmd)
 	if io.own {
 		if err := io.takeTerminal(); err != nil {

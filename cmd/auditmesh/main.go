@@ -12,7 +12,6 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"auditmesh/audit"
 	"auditmesh/internal/api"
 	"auditmesh/internal/node"
 )
@@ -153,6 +152,3 @@ func (a *app) client() *api.Client {
 
 // printJSON prints a value for programs, indented.
 func (a *app) printJSON(v any) error { return writeJSON(a.stdout, v, "  ") }
-
-// isInDoubt says whether an append may have succeeded all the same.
-func isInDoubt(err error) bool { return errors.Is(err, audit.ErrInDoubt) }

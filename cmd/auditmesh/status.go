@@ -24,11 +24,10 @@ func (c *statusCmd) Run(a *app) error {
 	if a.opts.JSON {
 		return a.printJSON(st)
 	}
-	a.showStatus(st)
-	return nil
+	return a.showStatus(st)
 }
 
-func (a *app) showStatus(st api.Status) {
+func (a *app) showStatus(st api.Status) error {
 	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	row := func(name, format string, args ...any) {
 		fmt.Fprintf(w, "%s\t%s\n", name, printable(fmt.Sprintf(format, args...)))
@@ -60,7 +59,7 @@ func (a *app) showStatus(st api.Status) {
 	}
 	w.Flush()
 	if len(st.Vector) == 0 {
-		return
+		return nil
 	}
 	fmt.Fprintln(a.stdout)
 	var rows [][]string
@@ -73,7 +72,7 @@ func (a *app) showStatus(st api.Status) {
 		}
 		rows = append(rows, []string{short(node), short(log), fmt.Sprint(h.Stored), fmt.Sprint(h.Signed), fmt.Sprint(h.Size), fmt.Sprint(h.Unreadable), own})
 	}
-	table(a.stdout, []string{"NODE", "LOG", "HELD", "SIGNED", "IN VIEW", "UNREADABLE", ""}, rows)
+	return table(a.stdout, []string{"NODE", "LOG", "HELD", "SIGNED", "IN VIEW", "UNREADABLE", ""}, rows)
 }
 
 func orNone(s string) string {

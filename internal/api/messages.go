@@ -77,7 +77,7 @@ type Appended struct {
 }
 
 // Refusal says why an event, or a request, was refused.
-type Refusal struct {
+type Refusal struct { //nolint:errname // it is an answer first, and an error at the client
 	Code    string `json:"code"`            // a word for programs, see errors.go
 	Field   string `json:"field,omitempty"` // of the event
 	Message string `json:"message"`
@@ -112,19 +112,19 @@ type LogLine struct {
 	LineBase64 []byte `json:"line_base64,omitempty"`
 }
 
-// TaskList and Task answer /v1/tasks and /v1/tasks/<id>.
-type (
-	TaskList struct {
-		Tasks []crdt.Item `json:"tasks"`
-		Next  string      `json:"next,omitempty"`
-	}
-	TaskQuery struct {
-		Node    string
-		Removed bool
-		Limit   int
-		After   string
-	}
-)
+// TaskList answers /v1/tasks. Next is the cursor of the page after it.
+type TaskList struct {
+	Tasks []crdt.Item `json:"tasks"`
+	Next  string      `json:"next,omitempty"`
+}
+
+// TaskQuery asks for a page of tasks, newest first.
+type TaskQuery struct {
+	Node    string // of this node alone, if not empty
+	Removed bool   // also tasks that were removed from the view
+	Limit   int
+	After   string // the Next of the page before
+}
 
 // Identity answers /v1/identity: who exec acts as.
 type Identity struct {

@@ -90,7 +90,9 @@ func (s *Server) Run(ctx context.Context) error {
 	if err := srv.Shutdown(stop); err != nil {
 		srv.Close()
 	}
-	<-served
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
 	return nil
 }
 
@@ -241,7 +243,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		if errors.Is(readErr, errLong) {
-			enc.Encode(Appended{Error: &Refusal{Code: "invalid_event", Message: readErr.Error()}})
+			readErr = errors.Join(readErr, enc.Encode(Appended{Error: &Refusal{Code: "invalid_event", Message: readErr.Error()}}))
 		}
 		if readErr != nil {
 			return

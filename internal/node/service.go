@@ -103,10 +103,9 @@ func (n *Node) logStatus(st *api.Status) {
 			st.Root = root.String()
 		}
 	}
-	now, last := n.log.Err()
-	st.LastFailure = last
-	if now != nil {
-		st.State = now.Error()
+	st.LastFailure = n.log.LastFailure()
+	if err := n.log.Err(); err != nil {
+		st.State = err.Error()
 	}
 }
 
