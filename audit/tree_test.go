@@ -25,7 +25,7 @@ func TestFrontierAgainstTlog(t *testing.T) {
 	var tr tree
 	var f Frontier
 	var history []Frontier
-	for i := range n {
+	for i := range uint64(n) {
 		history = append(history, f.Clone())
 		hashes, err := tlog.StoredHashesForRecordHash(int64(i), leaf(i), reader)
 		if err != nil {
@@ -42,7 +42,7 @@ func TestFrontierAgainstTlog(t *testing.T) {
 			t.Fatalf("size %d: root %s, want %s", i+1, f.Root(), want)
 		}
 	}
-	for size := range n {
+	for size := range uint64(n) {
 		var rest Frontier
 		for i := size / blockSize * blockSize; i < size; i++ {
 			rest.Append(leaf(i))
