@@ -28,25 +28,25 @@ const (
 	maxIncoming = 16
 )
 
-// catchUp decides when to catch up with whom. One session runs with a peer at a
-// time; a wish that comes meanwhile is one more session after it.
+// catchUp decides when to catch up with whom. While a session runs with a peer,
+// whoever began it, this node begins no other; a wish that comes meanwhile is one
+// more session after it.
 type catchUp struct {
 	m        *Mesh
 	sessions *sessions
 	incoming chan struct{} // slots
 
-	mu    sync.Mutex
-	due   map[peer.ID]time.Time // guarded by mu: when to begin
-	wake  chan struct{}
-	tries map[peer.ID]int // guarded by mu: failures in a row
-	busy  map[peer.ID]bool
-	last  map[peer.ID]time.Time // guarded by mu: the last that ended well
+	mu   sync.Mutex
+	due  map[peer.ID]time.Time // guarded by mu: when to begin
+	wake chan struct{}
+	busy map[peer.ID]int       // guarded by mu: sessions under way
+	last map[peer.ID]time.Time // guarded by mu: the last that ended well
 }
 
 func newCatchUp(m *Mesh) *catchUp {
 	return &catchUp{
 		m: m, sessions: newSessions(), incoming: make(chan struct{}, maxIncoming), wake: make(chan struct{}, 1),
-		due: make(map[peer.ID]time.Time), tries: make(map[peer.ID]int), busy: make(map[peer.ID]bool), last: make(map[peer.ID]time.Time),
+		due: make(map[peer.ID]time.Time), busy: make(map[peer.ID]int), last: make(map[peer.ID]time.Time),
 	}
 }
 
@@ -138,7 +138,7 @@ func (c *catchUp) pick() (p peer.ID, wait time.Duration, ok bool) {
 	wait = timerEvery
 	now := time.Now()
 	for id, at := range c.due {
-		if c.busy[id] {
+		if c.busy[id] > 0 {
 			continue
 		}
 		if d := at.Sub(now); d > 0 {
@@ -146,16 +146,16 @@ func (c *catchUp) pick() (p peer.ID, wait time.Duration, ok bool) {
 			continue
 		}
 		delete(c.due, id)
-		c.busy[id] = true
+		c.busy[id]++
 		return id, 0, true
 	}
 	return "", wait, false
 }
 
 func (c *catchUp) begin(ctx context.Context, h host.Host, p peer.ID) {
+	defer c.free(p)
 	if h.Network().Connectedness(p) != network.Connected {
-		c.ended(p, 0, nil)
-		return
+		return // when it is, joining the topic wakes us
 	}
 	ctx, cancel := context.WithTimeout(ctx, sessionTimeout)
 	defer cancel()
@@ -163,11 +163,13 @@ func (c *catchUp) begin(ctx context.Context, h host.Host, p peer.ID) {
 	if err != nil {
 		// Not every member speaks it: a dashboard may only listen to the topic.
 		c.m.opts.Logger.Debug("no catch-up with this peer", zap.Stringer("peer", p), zap.Error(err))
-		c.ended(p, 0, nil)
 		return
 	}
 	got, err := c.session(ctx, s, p)
-	c.ended(p, got, err)
+	c.count(p, got, err)
+	if err != nil {
+		c.after(p, retryDelay)
+	}
 }
 
 // serve is the handler of incoming catch-ups. Those under way when ctx ends are
@@ -182,22 +184,24 @@ func (c *catchUp) serve(ctx context.Context, s network.Stream) {
 		s.Reset()
 		return
 	}
+	c.mu.Lock()
+	c.busy[p]++
+	c.mu.Unlock()
+	defer c.free(p)
 	ctx, cancel := context.WithTimeout(ctx, sessionTimeout)
 	defer cancel()
 	got, err := c.session(ctx, s, p)
 	c.count(p, got, err)
 }
 
-// ended frees the peer after a session that this node began.
-func (c *catchUp) ended(p peer.ID, got int, err error) {
+// free ends a session with a peer, and sees to a wish that came meanwhile.
+func (c *catchUp) free(p peer.ID) {
 	c.mu.Lock()
-	delete(c.busy, p)
-	c.mu.Unlock()
-	c.count(p, got, err)
-	if err != nil {
-		c.after(p, retryDelay)
+	if c.busy[p]--; c.busy[p] == 0 {
+		delete(c.busy, p)
 	}
-	select { // a wish that came meanwhile
+	c.mu.Unlock()
+	select {
 	case c.wake <- struct{}{}:
 	default:
 	}

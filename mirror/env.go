@@ -13,11 +13,41 @@ type env struct {
 	s    *store
 	txn  *badger.Txn
 	old  map[crdt.Log]crdt.Log // successions that were looked up; zero: none
+	none map[crdt.Log]bool     // logs of which no range is removed, as nearly all are
 	fail error                 // the first error; whoever uses an env checks it
+	it   *badger.Iterator      // used for one scan after the other: to make one costs much more than to seek
 }
 
 func newEnv(s *store, txn *badger.Txn) *env {
-	return &env{s: s, txn: txn, old: make(map[crdt.Log]crdt.Log)}
+	return &env{s: s, txn: txn, old: make(map[crdt.Log]crdt.Log), none: make(map[crdt.Log]bool)}
+}
+
+// close frees the iterator. It comes before the transaction ends.
+func (e *env) close() {
+	if e.it != nil {
+		e.it.Close()
+	}
+}
+
+// scan calls f for each row whose key has the prefix, in order, until f returns
+// false or an error. key and value are valid during the call, in which no other
+// scan may begin.
+func (e *env) scan(prefix []byte, f func(key, value []byte) (bool, error)) error {
+	if e.it == nil {
+		e.it = e.txn.NewIterator(badger.IteratorOptions{})
+	}
+	more := true
+	for e.it.Seek(prefix); more && e.it.ValidForPrefix(prefix); e.it.Next() {
+		item := e.it.Item()
+		err := item.Value(func(v []byte) (err error) {
+			more, err = f(item.Key(), v)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (e *env) failed(err error) {
@@ -44,15 +74,16 @@ func (e *env) succession(l crdt.Log) (old crdt.Log) {
 	if !ok {
 		return old
 	}
-	err := scan(e.txn, keyOf(rowSuccession, n), func(key, line []byte) error {
+	err := e.scan(keyOf(rowSuccession, n), func(key, line []byte) (bool, error) {
 		op, err := decodeOp(l, parseRef(key[1:]).seq, line)
 		if err != nil {
-			return err
+			return false, err
 		}
-		if o := op.Body.(crdt.Succession).Old; old == (crdt.Log{}) && o != l {
+		if o := op.Body.(crdt.Succession).Old; o != l {
 			old = o
+			return false, nil
 		}
-		return nil
+		return true, nil
 	})
 	if err != nil {
 		e.failed(err)
@@ -62,32 +93,30 @@ func (e *env) succession(l crdt.Log) (old crdt.Log) {
 
 // RangeRemovals are the removals of ranges that cover a dot.
 func (e *env) RangeRemovals(d crdt.Dot) (list []crdt.Op) {
+	if e.none[d.Log] {
+		return nil
+	}
 	n, ok := e.s.findLog(d.Log)
 	if !ok {
 		return nil
 	}
-	prefix := keyOf(rowRange, n)
-	it := e.txn.NewIterator(badger.IteratorOptions{Prefix: prefix})
-	defer it.Close()
-	for it.Seek(prefix); it.ValidForPrefix(prefix); it.Next() {
-		key := it.Item().Key()
+	any := false
+	err := e.scan(keyOf(rowRange, n), func(key, line []byte) (bool, error) {
+		any = true
 		if first := parseRef(key[1:]).seq; first > d.Seq {
-			break
+			return false, nil
 		}
 		at := parseRef(key[1+refLen:])
-		var op crdt.Op
-		err := it.Item().Value(func(line []byte) (err error) {
-			op, err = decodeOp(e.s.logByNumber(at.log), at.seq, line)
-			return err
-		})
-		if err != nil {
-			e.failed(err)
-			return nil
-		}
-		if crdt.RemovesByRange(op, d) && !containsDot(list, op.Dot) {
+		op, err := decodeOp(e.s.logByNumber(at.log), at.seq, line)
+		if err == nil && crdt.RemovesByRange(op, d) && !containsDot(list, op.Dot) {
 			list = append(list, op)
 		}
+		return true, err
+	})
+	if err != nil {
+		e.failed(err)
 	}
+	e.none[d.Log] = !any
 	return list
 }
 
@@ -104,14 +133,13 @@ func containsDot(list []crdt.Op, d crdt.Dot) bool {
 func (e *env) task(t taskRef, node string) (*crdt.Task, error) {
 	task := crdt.NewTask(crdt.TaskKey{Node: node, Request: t.request})
 	for _, kind := range []byte{rowTag, rowTaskOp} {
-		prefix := keyOf(kind, t)
-		err := scan(e.txn, prefix, func(key, line []byte) error {
+		err := e.scan(keyOf(kind, t), func(key, line []byte) (bool, error) {
 			at := parseRef(key[1+taskRefLen:])
 			op, err := decodeOp(e.s.logByNumber(at.log), at.seq, line)
 			if err == nil {
 				task.Apply(op)
 			}
-			return err
+			return true, err
 		})
 		if err != nil {
 			return nil, err

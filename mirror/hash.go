@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -66,7 +67,9 @@ func (m *Mirror) Deep() (st Status, viewHash audit.Hash, tasks uint64, err error
 		if st, err = m.status(s, txn); err != nil {
 			return err
 		}
-		viewHash, tasks, err = newEnv(s, txn).viewHash()
+		e := newEnv(s, txn)
+		defer e.close()
+		viewHash, tasks, err = e.viewHash()
 		return err
 	})
 	return st, viewHash, tasks, err
@@ -79,11 +82,7 @@ func (e *env) viewHash() (audit.Hash, uint64, error) {
 	fmt.Fprintf(h, "auditmesh view v%s\n", crdt.FoldVersion)
 	tasks := uint64(0)
 	for _, node := range e.s.allNodes() {
-		if err := e.eachTask(node.num, func(r taskRef) error {
-			task, err := e.task(r, node.id)
-			if err != nil {
-				return err
-			}
+		if err := e.eachTask(node, func(task *crdt.Task) error {
 			tasks++
 			return writeItem(h, task.Item(e))
 		}); err != nil {
@@ -93,24 +92,61 @@ func (e *env) viewHash() (audit.Hash, uint64, error) {
 	return audit.Hash(h.Sum(nil)), tasks, e.fail
 }
 
-// eachTask calls f for each task of a node that has a tag, by request id.
-func (e *env) eachTask(node nodeNumber, f func(taskRef) error) error {
-	var last taskRef
-	first := true
-	prefix := keyOf(rowTag, node)
-	it := e.txn.NewIterator(badger.IteratorOptions{Prefix: prefix})
-	defer it.Close()
-	for it.Seek(prefix); it.ValidForPrefix(prefix); it.Next() {
-		r := parseTaskRef(it.Item().Key()[1:])
-		if !first && r == last {
-			continue
+// eachTask calls f for each task of a node that has a tag, by request id. It goes
+// through the rows of tags and of other operations side by side, without seeking.
+func (e *env) eachTask(node numberedNode, f func(*crdt.Task) error) error {
+	tags, ops := newRows(e, keyOf(rowTag, node.num)), newRows(e, keyOf(rowTaskOp, node.num))
+	defer tags.it.Close()
+	defer ops.it.Close()
+	for tags.valid() {
+		request := tags.request()
+		task := crdt.NewTask(crdt.TaskKey{Node: node.id, Request: request})
+		for ops.valid() && bytes.Compare(ops.requestBytes(), request[:]) < 0 {
+			ops.it.Next() // review of a task that is not here
 		}
-		first, last = false, r
-		if err := f(r); err != nil {
+		for _, rows := range []*rows{tags, ops} {
+			for rows.valid() && bytes.Equal(rows.requestBytes(), request[:]) {
+				if err := rows.apply(task); err != nil {
+					return err
+				}
+				rows.it.Next()
+			}
+		}
+		if err := f(task); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// rows goes through the rows of one kind of a node's tasks.
+type rows struct {
+	e      *env
+	prefix []byte
+	it     *badger.Iterator
+}
+
+func newRows(e *env, prefix []byte) *rows {
+	r := &rows{e, prefix, e.txn.NewIterator(badger.IteratorOptions{PrefetchValues: true, PrefetchSize: 100, Prefix: prefix})}
+	r.it.Seek(prefix)
+	return r
+}
+
+func (r *rows) valid() bool { return r.it.ValidForPrefix(r.prefix) }
+
+func (r *rows) requestBytes() []byte { return r.it.Item().Key()[5 : 1+taskRefLen] }
+
+func (r *rows) request() [16]byte { return [16]byte(r.requestBytes()) }
+
+func (r *rows) apply(task *crdt.Task) error {
+	at := parseRef(r.it.Item().Key()[1+taskRefLen:])
+	return r.it.Item().Value(func(line []byte) error {
+		op, err := decodeOp(r.e.s.logByNumber(at.log), at.seq, line)
+		if err == nil {
+			task.Apply(op)
+		}
+		return err
+	})
 }
 
 func writeItem(w io.Writer, it crdt.Item) error {

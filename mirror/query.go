@@ -75,7 +75,9 @@ func (m *Mirror) Tasks(q TaskQuery) (page TaskPage, err error) {
 	limit := min(max(q.Limit, 1), MaxPage)
 	page.Tasks = []crdt.Item{}
 	err = m.read(func(s *store, txn *badger.Txn) error {
-		return newEnv(s, txn).tasksByTime(after, func(p place, it crdt.Item) bool {
+		e := newEnv(s, txn)
+		defer e.close()
+		return e.tasksByTime(after, func(p place, it crdt.Item) bool {
 			if (q.Node != "" && it.Node != q.Node) || (!it.Present && !q.Removed) {
 				return true
 			}
@@ -185,6 +187,7 @@ func (m *Mirror) Task(prefix string, limit int) (items []crdt.Item, err error) {
 	}
 	err = m.read(func(s *store, txn *badger.Txn) error {
 		e := newEnv(s, txn)
+		defer e.close()
 		for _, node := range s.allNodes() {
 			refs, err := e.tasksOf(node.num, prefix, limit-len(items))
 			if err != nil {
