@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 	"unicode/utf8"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -87,10 +88,16 @@ func dieBy(sig syscall.Signal) {
 	// The command has dumped core already if it was to.
 	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
 	signal.Reset(sig)
+	defaultAction(sig)
 	_ = syscall.Kill(os.Getpid(), sig)
-	if sig != syscall.SIGCHLD {
-		time.Sleep(100 * time.Millisecond) // the signal comes to any thread
-	}
+	time.Sleep(100 * time.Millisecond) // it comes to any thread; who is alive then was not to die of it
+}
+
+// defaultAction gives a signal its default action at the kernel. Go's runtime
+// keeps a handler for every signal, which swallows those that end no Go program.
+func defaultAction(sig syscall.Signal) {
+	var none [4]uint64 // struct sigaction: SIG_DFL, no flags, no restorer, no mask
+	_, _, _ = syscall.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&none)), 0, 8, 0, 0)
 }
 
 // execution runs one command under audit.

@@ -230,7 +230,8 @@ type signals struct {
 // starts, so that none ends this process and leaves the command unrecorded.
 func catchSignals() *signals {
 	s := &signals{make(chan os.Signal, 16), make(chan struct{})}
-	signal.Notify(s.ch, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGALRM, syscall.SIGCONT)
+	signal.Notify(s.ch, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGALRM, syscall.SIGCONT,
+		syscall.SIGPIPE) // a reader of ours that went away is the command's to die of, not ours
 	return s
 }
 
@@ -242,7 +243,7 @@ func (s *signals) forward(to *os.Process, own bool) {
 		for {
 			select {
 			case sig := <-s.ch:
-				if !own && fromKeyboard(sig) {
+				if sig == syscall.SIGPIPE || !own && fromKeyboard(sig) {
 					continue
 				}
 				if err := to.Signal(sig); errors.Is(err, os.ErrProcessDone) {

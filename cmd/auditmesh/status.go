@@ -93,6 +93,10 @@ func (*peersCmd) Run(a *app) error {
 	if a.opts.JSON {
 		return a.printJSON(list)
 	}
+	if len(list) == 0 {
+		fmt.Fprintln(a.stderr, "This node has no other members: name them in the configuration, with audit_tasklist_id.")
+		return nil
+	}
 	var rows [][]string
 	for _, p := range list {
 		state, sync := "away", "never"

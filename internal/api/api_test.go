@@ -1,0 +1,189 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.uber.org/zap/zaptest"
+
+	"auditmesh/audit"
+	"auditmesh/crdt"
+	"auditmesh/mirror"
+)
+
+// fake answers as it is told.
+type fake struct {
+	err    error
+	groups [][]string
+}
+
+func (*fake) Identity() Identity { return Identity{Node: "n"} }
+
+func (f *fake) Append(_ context.Context, inputs [][]byte) []Appended {
+	var group []string
+	out := make([]Appended, len(inputs))
+	for i, in := range inputs {
+		group = append(group, string(in))
+		if f.err != nil {
+			out[i].Error = Refuse(f.err)
+		} else {
+			out[i].Seq = uint64(i)
+		}
+	}
+	f.groups = append(f.groups, group)
+	return out
+}
+
+func (f *fake) Status(bool) (Status, error)                          { return Status{Node: "n"}, f.err }
+func (f *fake) Tasks(TaskQuery) (TaskList, error)                    { return TaskList{}, f.err }
+func (f *fake) Task(string) ([]crdt.Item, error)                     { return nil, f.err }
+func (*fake) Peers() []Peer                                          { return nil }
+func (f *fake) Raw(context.Context, string, string, io.Writer) error { return f.err }
+func (f *fake) Log(ctx context.Context, q LogQuery, emit func(LogLine) error, caughtUp func() error) error {
+	for i := range q.Limit {
+		if err := emit(LogLine{Seq: uint64(i), Line: "{}"}); err != nil {
+			return err
+		}
+	}
+	if q.Follow {
+		if err := caughtUp(); err != nil {
+			return err
+		}
+		<-ctx.Done()
+	}
+	return f.err
+}
+
+// serve runs a server in a directory whose path is longer than a socket's
+// address may be.
+func serve(t *testing.T, f *fake) *Client {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), strings.Repeat("long", 30))
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "api.sock")
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- NewServer(f, path, zaptest.NewLogger(t)).Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	c := NewClient(path)
+	for {
+		if _, err := c.Identity(t.Context()); err == nil {
+			break
+		} else if !errors.Is(err, ErrNoNode) {
+			t.Fatal(err)
+		}
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the socket is open to others: %v %v", info.Mode(), err)
+	}
+	if _, err := Listen(t.Context(), path); err == nil || !strings.Contains(err.Error(), "answers") {
+		t.Errorf("a second server: %v", err)
+	}
+	return c
+}
+
+// Each known error crosses the socket as itself; an unknown one as no more than
+// that something failed.
+func TestErrorsCross(t *testing.T) {
+	f := &fake{}
+	c := serve(t, f)
+	for _, want := range []error{audit.ErrInDoubt, audit.ErrPoisoned, audit.ErrOverloaded, audit.ErrClosed, ErrDisabled, ErrNotFound, mirror.ErrCursor, mirror.ErrPrefix} {
+		f.err = fmt.Errorf("%w: details", want)
+		if _, err := c.Status(t.Context(), false); !errors.Is(err, want) || !strings.Contains(err.Error(), "details") {
+			t.Errorf("status: %v, want %v", err, want)
+		}
+		out, err := c.Append(t.Context(), []byte("{}"))
+		if err != nil || !errors.Is(out[0].Err(), want) {
+			t.Errorf("append: %v, %v, want %v", out, err, want)
+		}
+	}
+	f.err = errors.New("a secret path")
+	if _, err := c.Status(t.Context(), false); err == nil || strings.Contains(err.Error(), "secret") {
+		t.Errorf("an internal error: %v", err)
+	}
+	f.err = &audit.FieldError{Field: "pid", Reason: "is missing"}
+	out, err := c.Append(t.Context(), []byte("{}"))
+	if err != nil || out[0].Error.Field != "pid" || out[0].Error.Code != "invalid_event" {
+		t.Errorf("%+v, %v", out, err)
+	}
+}
+
+// Events are answered while the client still sends, in order, and in groups of
+// what has arrived.
+func TestAppendStreams(t *testing.T) {
+	f := &fake{}
+	c := serve(t, f)
+	in, client := io.Pipe()
+	answers := make(chan Appended)
+	done := make(chan error, 1)
+	go func() {
+		done <- c.AppendStream(t.Context(), in, func(a Appended) error { answers <- a; return nil })
+	}()
+	for range 3 {
+		fmt.Fprintf(client, "{}\n\n")
+		if a := <-answers; a.Err() != nil {
+			t.Fatal(a.Err())
+		}
+	}
+	go func() {
+		io.WriteString(client, strings.Repeat("{}\n", 2500)+"last without newline")
+		client.Close()
+	}()
+	for range 2501 {
+		<-answers
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	for _, g := range f.groups {
+		if len(g) > groupRecords {
+			t.Errorf("a group of %d", len(g))
+		}
+	}
+}
+
+// Fault 31 and 37: a line beyond any limit is refused, and not kept in memory.
+func TestEndlessLine(t *testing.T) {
+	c := serve(t, &fake{})
+	out, err := c.Append(t.Context(), []byte(strings.Repeat("x", 3*audit.MaxLine)))
+	if err != nil && len(out) == 0 {
+		return // the answer came while we still wrote, and the connection ended
+	}
+	if len(out) != 1 || out[0].Err() == nil {
+		t.Errorf("%v, %v", out, err)
+	}
+}
+
+func TestLogFollowsAndEnds(t *testing.T) {
+	c := serve(t, &fake{})
+	ctx, cancel := context.WithCancel(t.Context())
+	n := 0
+	err := c.Log(ctx, LogQuery{Limit: 5, Follow: true}, func(LogLine) error {
+		if n++; n == 5 {
+			cancel()
+		}
+		return nil
+	})
+	if err != nil || n != 5 {
+		t.Errorf("%d records, %v", n, err)
+	}
+}
+
+func TestNoNode(t *testing.T) {
+	if _, err := NewClient(filepath.Join(t.TempDir(), "api.sock")).Status(t.Context(), false); !errors.Is(err, ErrNoNode) {
+		t.Errorf("%v", err)
+	}
+}
