@@ -59,14 +59,8 @@ func (c *codec) encodeBatch(b *audit.Batch) *wire.Batch {
 	return w
 }
 
-// errOtherTasklist is returned for a batch of a tasklist that is not ours.
-var errOtherTasklist = errors.New("it is of another tasklist")
-
 // decodeBatch checks shape and sizes; the batch is not verified yet.
 func (c *codec) decodeBatch(w *wire.Batch) (*audit.Batch, error) {
-	if w.GetTasklist() != c.tasklist {
-		return nil, errOtherTasklist
-	}
 	if w.GetLinesSize() > audit.MaxBatchBytes {
 		return nil, fmt.Errorf("the batch states %d bytes, the limit is %d", w.GetLinesSize(), audit.MaxBatchBytes)
 	}

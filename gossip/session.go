@@ -227,36 +227,20 @@ func (x *exchange) receive(mem *remembered, stated chan<- map[audit.LogName]audi
 			return got, nil
 		case *wire.Frame_Batch:
 			x.c.m.counters.SyncBatchesIn.Add(1)
-			v, err := x.verify(f.Batch)
+			v, err := x.c.m.verify(f.Batch)
+			if errors.Is(err, errNotOurs) {
+				continue
+			}
 			if err != nil {
 				return got, err
 			}
-			if v != nil && x.c.m.apply(v, x.p) == audit.Extended {
+			if x.c.m.apply(v, x.p) == audit.Extended {
 				got++
 			}
 		default:
 			return got, fmt.Errorf("the peer sent a %T among its batches", f)
 		}
 	}
-}
-
-// verify returns nil without an error for a batch that is not ours to judge.
-func (x *exchange) verify(w *wire.Batch) (*audit.VerifiedBatch, error) {
-	m := x.c.m
-	if !m.members.hasNode(w.GetNode()) {
-		m.counters.StrangersLogs.Add(1)
-		return nil, nil
-	}
-	b, err := m.codec.decodeBatch(w)
-	var v *audit.VerifiedBatch
-	if err == nil {
-		v, err = b.Verify()
-	}
-	if err != nil {
-		m.counters.Invalid.Add(1)
-		return nil, fmt.Errorf("a batch of %.60q: %w", w.GetNode(), err)
-	}
-	return v, nil
 }
 
 func (x *exchange) receiveState(mem *remembered) (map[audit.LogName]audit.LogState, error) {

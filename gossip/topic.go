@@ -3,6 +3,8 @@ package gossip
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
+	"fmt"
 	"time"
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
@@ -62,13 +64,30 @@ func (m *Mesh) validate(_ context.Context, _ peer.ID, msg *pubsub.Message) pubsu
 		m.counters.Invalid.Add(1)
 		return pubsub.ValidationReject
 	}
+	v, err := m.verify(w)
+	switch {
+	case errors.Is(err, errNotOurs):
+		return pubsub.ValidationIgnore
+	case err != nil:
+		m.opts.Logger.Warn("a batch was rejected", zap.String("node", w.GetNode()), zap.Stringer("from", msg.ReceivedFrom), zap.Error(err))
+		return pubsub.ValidationReject
+	}
+	msg.ValidatorData = v
+	return pubsub.ValidationAccept
+}
+
+// errNotOurs is returned for a batch that is not ours to judge.
+var errNotOurs = errors.New("the batch is of another tasklist, or of no member's log")
+
+// verify checks a batch, cheap checks first, and counts one that is refused.
+func (m *Mesh) verify(w *wire.Batch) (*audit.VerifiedBatch, error) {
 	if w.GetTasklist() != m.opts.Tasklist {
 		m.counters.OtherTasklist.Add(1)
-		return pubsub.ValidationIgnore
+		return nil, errNotOurs
 	}
 	if !m.members.hasNode(w.GetNode()) {
 		m.counters.StrangersLogs.Add(1)
-		return pubsub.ValidationIgnore
+		return nil, errNotOurs
 	}
 	b, err := m.codec.decodeBatch(w)
 	var v *audit.VerifiedBatch
@@ -77,11 +96,9 @@ func (m *Mesh) validate(_ context.Context, _ peer.ID, msg *pubsub.Message) pubsu
 	}
 	if err != nil {
 		m.counters.Invalid.Add(1)
-		m.opts.Logger.Warn("a batch was rejected", zap.String("node", w.GetNode()), zap.Stringer("from", msg.ReceivedFrom), zap.Error(err))
-		return pubsub.ValidationReject
+		return nil, fmt.Errorf("a batch of %.60q: %w", w.GetNode(), err)
 	}
-	msg.ValidatorData = v
-	return pubsub.ValidationAccept
+	return v, nil
 }
 
 // receive stores what the topic brings. Whether a batch extends what is held is

@@ -80,21 +80,21 @@ func (m *Mirror) step(log Held, readers map[audit.LogName]*audit.Reader) (bool, 
 	if err := f.run(r); err != nil {
 		return false, err
 	}
-	return true, m.store.commit(txn, f.fresh)
+	return true, m.store.commit(txn, f.met)
 }
 
 // folder is one step.
 type folder struct {
-	s     *store
-	txn   *badger.Txn
-	log   crdt.Log
-	num   logNumber
-	cur   cursor
-	fresh newNumbers
+	s   *store
+	txn *badger.Txn
+	log crdt.Log
+	num logNumber
+	cur cursor
+	met fresh
 }
 
 func (f *folder) run(r *audit.Reader) (err error) {
-	if f.num, err = f.s.number(f.txn, f.log, &f.fresh); err != nil {
+	if f.num, err = f.s.logNumber(f.txn, f.log, &f.met); err != nil {
 		return err
 	}
 	for n, bytes := 0, 0; n < stepRecords && bytes < stepBytes; n++ {
@@ -148,7 +148,7 @@ func (f *folder) operation(op crdt.Op, at ref, line []byte) ([]byte, error) {
 			return []byte{recordPlain}, f.ranges(b, at, line)
 		}
 	}
-	node, err := f.s.nodeNumber(f.txn, op.Task.Node, &f.fresh)
+	node, err := f.s.nodeNumber(f.txn, op.Task.Node, &f.met)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +162,7 @@ func (f *folder) operation(op crdt.Op, at ref, line []byte) ([]byte, error) {
 
 func (f *folder) ranges(b crdt.Removal, at ref, line []byte) error {
 	for _, r := range b.Ranges {
-		n, err := f.s.number(f.txn, r.Log, &f.fresh)
+		n, err := f.s.logNumber(f.txn, r.Log, &f.met)
 		if err != nil {
 			return err
 		}

@@ -22,11 +22,9 @@ import (
 type store struct {
 	ds *dsbadger.Datastore
 
-	mu      sync.RWMutex
-	logs    []crdt.Log             // guarded by mu, by number
-	nodes   []string               // guarded by mu, by number
-	logNum  map[crdt.Log]logNumber // guarded by mu
-	nodeNum map[string]nodeNumber  // guarded by mu
+	mu    sync.RWMutex
+	logs  numbers[crdt.Log] // guarded by mu
+	nodes numbers[string]   // guarded by mu
 }
 
 var errSchema = errors.New("the view has another schema")
@@ -77,7 +75,7 @@ func tryOpen(dir string) (s *store, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the view in %s: %w", dir, err)
 	}
-	s = &store{ds: ds, logNum: make(map[crdt.Log]logNumber), nodeNum: make(map[string]nodeNumber)}
+	s = &store{ds: ds, logs: newNumbers[crdt.Log](), nodes: newNumbers[string]()}
 	if err := s.load(); err != nil {
 		return nil, errors.Join(err, ds.Close())
 	}
@@ -142,16 +140,14 @@ func (s *store) loadNumbers(txn *badger.Txn) error {
 		if !ok {
 			return fmt.Errorf("the view lacks log number %d", n)
 		}
-		s.logs = append(s.logs, l)
-		s.logNum[l] = n
+		s.logs.add(l)
 	}
 	for n := range nodeNumber(len(nodes)) {
 		node, ok := nodes[n]
 		if !ok {
 			return fmt.Errorf("the view lacks node number %d", n)
 		}
-		s.nodes = append(s.nodes, node)
-		s.nodeNum[node] = n
+		s.nodes.add(node)
 	}
 	return nil
 }
@@ -170,65 +166,70 @@ func scan(txn *badger.Txn, prefix []byte, f func(key, value []byte) error) error
 	return nil
 }
 
-// numbers that a step of the fold gave out; they count only once it is committed.
-type newNumbers struct {
+// numbers gives small numbers to keys, in the order in which they are met.
+type numbers[K comparable] struct {
+	keys []K
+	of   map[K]uint32
+}
+
+func newNumbers[K comparable]() numbers[K] { return numbers[K]{of: make(map[K]uint32)} }
+
+func (n *numbers[K]) add(k K) {
+	n.of[k] = uint32(len(n.keys))
+	n.keys = append(n.keys, k)
+}
+
+// fresh are the keys that a step of the fold met first. Their numbers count only
+// once it is committed.
+type fresh struct {
 	logs  []crdt.Log
 	nodes []string
 }
 
-// log is a log's number, given out in this step if it is new.
-func (s *store) number(txn *badger.Txn, l crdt.Log, fresh *newNumbers) (logNumber, error) {
+// number is a key's number, given out in this step if it is new; then put keeps it.
+func number[K comparable](s *store, n *numbers[K], met *[]K, k K, put func(uint32) error) (uint32, error) {
 	s.mu.RLock()
-	n, ok := s.logNum[l]
-	next := logNumber(len(s.logs))
+	num, ok := n.of[k]
+	next := uint32(len(n.keys))
 	s.mu.RUnlock()
 	if ok {
-		return n, nil
+		return num, nil
 	}
-	for i, known := range fresh.logs {
-		if known == l {
-			return next + logNumber(i), nil
-		}
+	if i := slices.Index(*met, k); i >= 0 {
+		return next + uint32(i), nil
 	}
-	n = next + logNumber(len(fresh.logs))
-	fresh.logs = append(fresh.logs, l)
-	return n, txn.Set(keyOf(rowLog, l.Node, "/", string(l.ID[:])), bytesOf(uint32(n)))
+	num = next + uint32(len(*met))
+	*met = append(*met, k)
+	return num, put(num)
 }
 
-// nodeNumber is a node's number, given out in this step if it is new.
-func (s *store) nodeNumber(txn *badger.Txn, node string, fresh *newNumbers) (nodeNumber, error) {
-	s.mu.RLock()
-	n, ok := s.nodeNum[node]
-	next := nodeNumber(len(s.nodes))
-	s.mu.RUnlock()
-	if ok {
-		return n, nil
-	}
-	for i, known := range fresh.nodes {
-		if known == node {
-			return next + nodeNumber(i), nil
-		}
-	}
-	n = next + nodeNumber(len(fresh.nodes))
-	fresh.nodes = append(fresh.nodes, node)
-	return n, txn.Set(keyOf(rowNode, node), bytesOf(uint32(n)))
+func (s *store) logNumber(txn *badger.Txn, l crdt.Log, met *fresh) (logNumber, error) {
+	n, err := number(s, &s.logs, &met.logs, l, func(n uint32) error {
+		return txn.Set(keyOf(rowLog, l.Node, "/", string(l.ID[:])), bytesOf(n))
+	})
+	return logNumber(n), err
+}
+
+func (s *store) nodeNumber(txn *badger.Txn, node string, met *fresh) (nodeNumber, error) {
+	n, err := number(s, &s.nodes, &met.nodes, node, func(n uint32) error {
+		return txn.Set(keyOf(rowNode, node), bytesOf(n))
+	})
+	return nodeNumber(n), err
 }
 
 // commit commits a step and takes over the numbers that it gave out, as one:
 // who sees the step's rows must find the numbers in them.
-func (s *store) commit(txn *badger.Txn, fresh newNumbers) error {
+func (s *store) commit(txn *badger.Txn, met fresh) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := txn.Commit(); err != nil {
 		return err
 	}
-	for _, l := range fresh.logs {
-		s.logNum[l] = logNumber(len(s.logs))
-		s.logs = append(s.logs, l)
+	for _, l := range met.logs {
+		s.logs.add(l)
 	}
-	for _, n := range fresh.nodes {
-		s.nodeNum[n] = nodeNumber(len(s.nodes))
-		s.nodes = append(s.nodes, n)
+	for _, n := range met.nodes {
+		s.nodes.add(n)
 	}
 	return nil
 }
@@ -236,14 +237,14 @@ func (s *store) commit(txn *badger.Txn, fresh newNumbers) error {
 func (s *store) logByNumber(n logNumber) crdt.Log {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.logs[n]
+	return s.logs.keys[n]
 }
 
 func (s *store) findLog(l crdt.Log) (logNumber, bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	n, ok := s.logNum[l]
-	return n, ok
+	n, ok := s.logs.of[l]
+	return logNumber(n), ok
 }
 
 // numberedNode is a node with its number.
@@ -256,8 +257,8 @@ type numberedNode struct {
 func (s *store) allNodes() []numberedNode {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	list := make([]numberedNode, len(s.nodes))
-	for i, id := range s.nodes {
+	list := make([]numberedNode, len(s.nodes.keys))
+	for i, id := range s.nodes.keys {
 		list[i] = numberedNode{id, nodeNumber(i)}
 	}
 	slices.SortFunc(list, func(a, b numberedNode) int { return strings.Compare(a.id, b.id) })

@@ -51,6 +51,9 @@ func (a *app) showStatus(st api.Status) error {
 	if st.ViewHash != "" {
 		row("View", "%s, %d tasks", st.ViewHash, *st.Tasks)
 	}
+	if n := st.Counters["own_log_ahead"]; n > 0 {
+		row("Warning", "peers stated %d times that they hold more of this node's log than it does itself: its disk lost records, or was put back from a backup", n)
+	}
 	for dir, why := range st.Damaged {
 		row("Damaged", "%s: %s", dir, why)
 	}
