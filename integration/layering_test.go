@@ -27,6 +27,7 @@ var allowed = map[string]struct {
 	"internal/node":                {[]string{"audit", "crdt", "mirror", "gossip", "internal/api", "internal/durable"}, "the only place that sees all"},
 	"cmd/auditmesh":                {[]string{"audit", "crdt", "gossip", "internal/api", "internal/durable", "internal/node"}, "the command line"},
 	"integration":                  {nil, "tests alone"},
+	"integration/simplefold":       {nil, "the fold once more, from docs/formats.md alone"},
 	"integration/subscriber":       {nil, "an example built on docs/formats.md alone"},
 }
 

@@ -58,6 +58,7 @@ func TestThreeNodesConverge(t *testing.T) {
 	nodes[2].start()
 	eventually(t, 10*time.Second, "the node that was away has caught up", func() bool { return converged(nodes...) })
 	sameBytes(t, nodes...)
+	sameAsSimpleFold(t, nodes...)
 	everybody("again", nodes...)
 	eventually(t, waitLimit, "live again", func() bool { return converged(nodes...) })
 	sameBytes(t, nodes...)
@@ -123,6 +124,7 @@ func TestKillNine(t *testing.T) {
 	}
 	eventually(t, waitLimit, "both nodes converge", func() bool { return converged(nodes...) })
 	sameBytes(t, nodes...)
+	sameAsSimpleFold(t, nodes...)
 	held := b.must("log", "--node", a.id, "--raw")
 	lines := strings.Split(strings.TrimSuffix(held, "\n"), "\n")
 	for label := range acked {
@@ -164,6 +166,7 @@ func TestAdoptionOnTwoNodes(t *testing.T) {
 	if got := nodes[2].must("log", "--node", nodes[1].id, "--raw"); got != string(golden) {
 		t.Error("the adopted lines changed on their way")
 	}
+	sameAsSimpleFold(t, nodes...)
 	a, b := nodes[0].deep(), nodes[1].deep()
 	if a.Log != b.Log || a.Node == b.Node || *a.Tasks != 160 {
 		t.Errorf("one log id under two nodes, and each its own 80 tasks: %s %s, %d tasks", a.Log, b.Log, *a.Tasks)
