@@ -175,6 +175,7 @@ func (m *Mesh) Run(ctx context.Context) error {
 	defer events.Cancel()
 	m.setHost(h)
 	defer m.setHost(nil)
+	m.opts.Logger.Info("listens", zap.Strings("addresses", m.Addresses()))
 	h.Network().Notify(m.notifiee())
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return m.receive(ctx, sub) })

@@ -73,12 +73,17 @@ func OpenHoldings(fsys durable.FS, dir, evidence string, own *audit.Log, logger 
 		return nil, err
 	}
 	for _, peer := range peers {
+		if !peer.IsDir() {
+			continue // not ours, and in nobody's way
+		}
 		logs, err := fsys.ReadDir(filepath.Join(dir, peer.Name()))
 		if err != nil {
 			return nil, err
 		}
 		for _, log := range logs {
-			h.open(peer.Name(), log.Name())
+			if log.IsDir() {
+				h.open(peer.Name(), log.Name())
+			}
 		}
 	}
 	return h, nil

@@ -284,6 +284,20 @@ func TestRestartAndRebuild(t *testing.T) {
 	}
 }
 
+// A database that another process has open is not taken for a damaged one.
+func TestViewInUse(t *testing.T) {
+	a := newReplica(t, 1)
+	a.append(t, request(1, 1, "x"))
+	a.fold(t)
+	if m, err := Open(a.dir+"/view", a.h, zap.NewNop()); err == nil {
+		m.Close()
+		t.Fatal("opened twice")
+	}
+	if _, _, n := a.deep(t); n != 1 {
+		t.Errorf("%d tasks are left", n)
+	}
+}
+
 // Run folds what is appended, without being asked, and ends with its context.
 func TestRun(t *testing.T) {
 	a := newReplica(t, 1)

@@ -36,6 +36,9 @@ func openStore(dir string, logger *zap.Logger) (s *store, whole bool, err error)
 	if err == nil {
 		return s, true, nil
 	}
+	if strings.Contains(err.Error(), "Cannot acquire directory lock") { // Badger has no error value for it
+		return nil, false, fmt.Errorf("the view is in use by another process: %w", err)
+	}
 	logger.Warn("the view's database cannot be used; it is derived, and is rebuilt from the files", zap.Error(err))
 	if err := os.RemoveAll(dir); err != nil {
 		return nil, false, err
