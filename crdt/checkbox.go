@@ -60,3 +60,7 @@ func (m mark) before(n mark) bool {
 	}
 	return cmp.Less(m.time, n.time)
 }
+
+// Marks are the dots of the claims and completions that nothing released, lowest
+// first: what a release names.
+func (c *Checkbox) Marks(o Order) []Dot { return dotsOf(c.marks.live(o)) }

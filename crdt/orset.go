@@ -64,3 +64,11 @@ func (s *ORSet[V]) live(o Order) []element[V] {
 		return gone
 	})
 }
+
+func dotsOf[V any](list []element[V]) []Dot {
+	dots := make([]Dot, len(list))
+	for i, e := range list {
+		dots[i] = e.Dot
+	}
+	return dots
+}

@@ -31,3 +31,7 @@ func (r *Register) Show(o Order) (Op, bool) {
 	}
 	return best, found
 }
+
+// Writes are the dots of the writes that nobody replaced, lowest first: what the
+// next write names.
+func (r *Register) Writes(o Order) []Dot { return dotsOf(r.writes.live(o)) }

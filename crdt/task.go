@@ -83,3 +83,15 @@ func (t *Task) removalsOf(env Env, d Dot) []Op {
 	}
 	return list
 }
+
+// ReviewMarks are the dots of the review's claims and completions that nothing
+// released.
+func (t *Task) ReviewMarks(o Order) []Dot { return t.review.Marks(o) }
+
+// NoteWrites are the dots of the writes of a register that nobody replaced.
+func (t *Task) NoteWrites(o Order, field string) []Dot {
+	if r := t.notes[field]; r != nil {
+		return r.Writes(o)
+	}
+	return nil
+}

@@ -167,6 +167,17 @@ func TestAdoptionOnTwoNodes(t *testing.T) {
 		t.Error("the adopted lines changed on their way")
 	}
 	sameAsSimpleFold(t, nodes...)
+	// The third reviews a task of the first's; the second's of the same request
+	// stays as it is.
+	if out, err := nodes[2].command("review", "claim", "0000000000000044").CombinedOutput(); err == nil || !strings.Contains(string(out), "2 tasks") {
+		t.Errorf("review of one of two tasks without naming the node: %v: %s", err, out)
+	}
+	nodes[2].must("review", "--by", "ada", "--node", nodes[0].id, "done", "0000000000000044")
+	eventually(t, waitLimit, "the review is everywhere", func() bool { return converged(nodes...) && len(nodes[0].deep().Vector) == 3 })
+	sameAsSimpleFold(t, nodes...)
+	if shown := nodes[0].must("show", "0000000000000044"); strings.Count(shown, "done by ada") != 1 || strings.Count(shown, "denied: exec_disabled") != 2 {
+		t.Errorf("the reviewed task, as its node shows it:\n%s", shown)
+	}
 	a, b := nodes[0].deep(), nodes[1].deep()
 	if a.Log != b.Log || a.Node == b.Node || *a.Tasks != 160 {
 		t.Errorf("one log id under two nodes, and each its own 80 tasks: %s %s, %d tasks", a.Log, b.Log, *a.Tasks)

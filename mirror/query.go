@@ -182,28 +182,34 @@ var ErrPrefix = errors.New("give at least 4 lower-case hex digits of the request
 // Task finds the tasks of all nodes whose request id begins with prefix: the
 // asking and the executing side of one request have the same. At most limit.
 func (m *Mirror) Task(prefix string, limit int) (items []crdt.Item, err error) {
-	if len(prefix) < 4 || len(prefix) > 32 || strings.Trim(prefix, "0123456789abcdef") != "" {
-		return nil, ErrPrefix
-	}
 	err = m.read(func(s *store, txn *badger.Txn) error {
 		e := newEnv(s, txn)
 		defer e.close()
-		for _, node := range s.allNodes() {
-			refs, err := e.tasksOf(node.num, prefix, limit-len(items))
+		return e.tasksWith(prefix, limit, func(t *crdt.Task) { items = append(items, t.Item(e)) })
+	})
+	return items, err
+}
+
+// tasksWith calls f for the tasks whose request id begins with prefix, at most limit.
+func (e *env) tasksWith(prefix string, limit int, f func(*crdt.Task)) error {
+	if len(prefix) < 4 || len(prefix) > 32 || strings.Trim(prefix, "0123456789abcdef") != "" {
+		return ErrPrefix
+	}
+	for _, node := range e.s.allNodes() {
+		refs, err := e.tasksOf(node.num, prefix, limit)
+		if err != nil {
+			return err
+		}
+		limit -= len(refs)
+		for _, r := range refs {
+			task, err := e.task(r, node.id)
 			if err != nil {
 				return err
 			}
-			for _, r := range refs {
-				task, err := e.task(r, node.id)
-				if err != nil {
-					return err
-				}
-				items = append(items, task.Item(e))
-			}
+			f(task)
 		}
-		return e.fail
-	})
-	return items, err
+	}
+	return e.fail
 }
 
 // tasksOf finds a node's tasks by the beginning of their request ids.

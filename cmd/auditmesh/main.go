@@ -41,6 +41,7 @@ type cli struct {
 	Log     logCmd     `cmd:"" help:"Show records of all nodes, or of one."`
 	Tasks   tasksCmd   `cmd:"" help:"List tasks, newest first."`
 	Show    showCmd    `cmd:"" help:"Show a task, or all that have one request id."`
+	Review  reviewCmd  `cmd:"" help:"Review a task: claim, complete, release, note."`
 	Status  statusCmd  `cmd:"" help:"Show the node's state."`
 	Peers   peersCmd   `cmd:"" help:"List the members of the mesh."`
 	Verify  verifyCmd  `cmd:"" help:"Check a log or a copy, as it is on the disk, against its checkpoints."`
@@ -102,7 +103,7 @@ func run(args []string, stdin, stdout, stderr *os.File) int {
 		defer stop()
 		a.ctx = ctx
 	}
-	return a.code(parsed.Run(a))
+	return a.code(parsed.Run(a, parsed.Selected().Name)) // review's acts are told apart by their names
 }
 
 // code is the exit code for a command's error, which it prints.

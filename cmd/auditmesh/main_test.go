@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +36,16 @@ func TestScripts(t *testing.T) {
 					}
 				}
 				ts.Fatalf("no node answers at %s", socket)
+			},
+			// until-shown waits until a task is in the view, and shows a text.
+			"until-shown": func(ts *testscript.TestScript, _ bool, args []string) {
+				want := regexp.MustCompile(strings.Join(args[1:], " "))
+				for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
+					if ts.Exec("auditmesh", "show", args[0]) == nil && want.MatchString(ts.ReadFile("stdout")) {
+						return
+					}
+				}
+				ts.Fatalf("task %s does not show %q: %s", args[0], want, ts.ReadFile("stdout"))
 			},
 		},
 	})

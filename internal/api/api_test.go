@@ -43,6 +43,7 @@ func (f *fake) Append(_ context.Context, inputs [][]byte) []Appended {
 func (f *fake) Status(bool) (Status, error)                          { return Status{Node: "n"}, f.err }
 func (f *fake) Tasks(TaskQuery) (TaskList, error)                    { return TaskList{}, f.err }
 func (f *fake) Task(string) ([]crdt.Item, error)                     { return nil, f.err }
+func (f *fake) Review(context.Context, Review) (Appended, error)     { return Appended{}, f.err }
 func (*fake) Peers() []Peer                                          { return nil }
 func (f *fake) Raw(context.Context, string, string, io.Writer) error { return f.err }
 func (f *fake) Log(ctx context.Context, q LogQuery, emit func(LogLine) error, caughtUp func() error) error {

@@ -135,6 +135,20 @@ func (c *Client) Log(ctx context.Context, l LogQuery, emit func(LogLine) error) 
 	}
 }
 
+// Review records an act of review.
+func (c *Client) Review(ctx context.Context, act Review) (a Appended, err error) {
+	raw, err := json.Marshal(act)
+	if err != nil {
+		return a, err
+	}
+	body, err := c.do(ctx, http.MethodPost, "/v1/review", nil, bytes.NewReader(raw))
+	if err != nil {
+		return a, err
+	}
+	defer body.Close()
+	return a, json.NewDecoder(body).Decode(&a)
+}
+
 // Raw copies the lines that the node holds of another to w.
 func (c *Client) Raw(ctx context.Context, node, log string, w io.Writer) error {
 	body, err := c.do(ctx, http.MethodGet, "/v1/raw", url.Values{"node": {node}, "log": {log}}, nil)

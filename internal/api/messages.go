@@ -126,6 +126,17 @@ type TaskQuery struct {
 	After   string // the Next of the page before
 }
 
+// Review is one act of review, which /v1/review takes and records in the log of
+// the node that is asked.
+type Review struct {
+	Action  string `json:"action"`          // claim, done, release or note
+	Request string `json:"request_id"`      // or the beginning of it
+	Node    string `json:"node,omitempty"`  // the task's node, where several have the request
+	By      string `json:"by"`              // operator's name
+	Field   string `json:"field,omitempty"` // of a note: note, priority or assignee
+	Value   string `json:"value,omitempty"` // of a note
+}
+
 // Identity answers /v1/identity: who exec acts as.
 type Identity struct {
 	Node    string        `json:"node"`

@@ -40,6 +40,8 @@ type Service interface {
 	// with that id, or of all its logs in order if log is empty.
 	Raw(ctx context.Context, node, log string, w io.Writer) error
 	Peers() []Peer
+	// Review records an act of review of a task in the own log.
+	Review(context.Context, Review) (Appended, error)
 }
 
 const (
@@ -108,6 +110,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /v1/log", s.log)
 	mux.HandleFunc("GET /v1/raw", s.raw)
 	mux.HandleFunc("POST /v1/events", s.events)
+	mux.HandleFunc("POST /v1/review", s.answer(s.review))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case s.slots <- struct{}{}:
@@ -188,6 +191,19 @@ func (s *Server) task(r *http.Request) (any, error) {
 		err = fmt.Errorf("%w: no task has a request id that begins with %s", ErrNotFound, r.PathValue("id"))
 	}
 	return items, err
+}
+
+// maxReview bounds the body of one act of review.
+const maxReview = 64 << 10
+
+func (s *Server) review(r *http.Request) (any, error) {
+	var act Review
+	dec := json.NewDecoder(io.LimitReader(r.Body, maxReview))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&act); err != nil {
+		return nil, &Refusal{Code: "bad_request", Message: "the act of review does not decode: " + err.Error()}
+	}
+	return s.service.Review(r.Context(), act)
 }
 
 // log streams records, a JSON object a line.
