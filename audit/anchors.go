@@ -121,7 +121,9 @@ func fits(from uint64, pos int64, a anchor) bool {
 }
 
 // add keeps checkpoints, durable when it returns nil. They must follow the last.
-func (a *anchors) add(more ...anchor) error {
+// synced, if not nil, is called once they are on the disk and before anyone sees
+// them: nobody is to see a checkpoint of more lines than are held.
+func (a *anchors) add(synced func(), more ...anchor) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	list := a.list
@@ -134,10 +136,14 @@ func (a *anchors) add(more ...anchor) error {
 		list = append(list[:len(list):len(list)], m)
 	}
 	if a.fileSize+int64(len(raw)) > rewriteBytes && int64(len(list))*maxTypicalNote < a.fileSize/2 {
-		return a.rewriteLocked(list)
-	}
-	if err := a.appendLocked(raw); err != nil {
+		if err := a.rewriteLocked(list); err != nil {
+			return err
+		}
+	} else if err := a.appendLocked(raw); err != nil {
 		return err
+	}
+	if synced != nil {
+		synced()
 	}
 	a.list = list
 	return nil
@@ -198,7 +204,7 @@ func (a *anchors) rewriteLocked(list []anchor) error {
 	if err := durable.WriteFile(a.fsys, a.path, raw, 0o600); err != nil {
 		return fmt.Errorf("keep checkpoints in %s: %w", a.path, err)
 	}
-	a.list, a.fileSize = list, int64(len(raw))
+	a.fileSize = int64(len(raw))
 	return nil
 }
 

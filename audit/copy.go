@@ -122,10 +122,9 @@ func (c *Copy) Extend(v *VerifiedBatch) (Outcome, error) {
 	}
 	_, bytes := c.chain.head()
 	a := anchor{size: v.Head.Size, root: v.Head.Root, pos: bytes + int64(total), note: v.Head.Note}
-	if err := c.kept.add(a); err != nil {
+	if err := c.kept.add(func() { c.chain.grow(v.leaves[skip:], lengths) }, a); err != nil {
 		return Hole, err
 	}
-	c.chain.grow(v.leaves[skip:], lengths)
 	return Extended, nil
 }
 

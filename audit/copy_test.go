@@ -321,3 +321,46 @@ func TestAuditor(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 }
+
+// Whoever looks at a copy while it is extended sees a checkpoint of no more
+// lines than can be read.
+func TestCopyIsConsistentWhileExtended(t *testing.T) {
+	l := openLog(t, testOptions(t, 1))
+	appendN(t, l, 0, 1)
+	if err := l.Sign(); err != nil {
+		t.Fatal(err)
+	}
+	name, _ := l.Name()
+	c := openCopy(t, durable.OS{}, t.TempDir()+"/c/p/l", name)
+	extend(t, c, batchFrom(t, l, 0), Extended)
+	stop := make(chan struct{})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			head, _ := c.Head()
+			if size := c.Size(); size < head.Size {
+				t.Errorf("a checkpoint of %d records, %d can be read", head.Size, size)
+				return
+			}
+			if _, err := c.Batch(0); err != nil {
+				t.Errorf("a batch while the copy grows: %v", err)
+				return
+			}
+		}
+	}()
+	for i := 1; i < 150; i++ {
+		appendN(t, l, i, i+1)
+		if err := l.Sign(); err != nil {
+			t.Fatal(err)
+		}
+		extend(t, c, batchFrom(t, l, c.Size()), Extended)
+	}
+	close(stop)
+	<-done
+}

@@ -67,5 +67,5 @@ func (l *Log) keep(name LogName, bounds []anchor) error {
 		}
 		bounds[i].note = c.Note
 	}
-	return l.kept.add(bounds...)
+	return l.kept.add(nil, bounds...)
 }
