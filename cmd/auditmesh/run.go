@@ -3,7 +3,9 @@ package main
 import (
 	"errors"
 	"os"
+	"os/signal"
 	"runtime/debug"
+	"syscall"
 
 	"auditmesh/audit"
 	"auditmesh/internal/node"
@@ -26,6 +28,9 @@ func (*runCmd) Run(a *app) error {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)
 	}
+	// Beyond a limit of file sizes a write fails, which the log deals with; by
+	// default the kernel would end the process.
+	signal.Ignore(syscall.SIGXFSZ)
 	n, err := node.Open(cfg, logger)
 	if err != nil {
 		if errors.Is(err, audit.ErrLocked) {
