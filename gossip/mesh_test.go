@@ -316,11 +316,44 @@ func TestConflictIsCounted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m.apply(v, "relayer")
+		if _, err := m.apply(v, "relayer"); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if c := m.Counters(); c.Conflicts.Load() != 1 || c.Extended.Load() != 1 {
 		t.Errorf("%v", c.Snapshot())
 	}
+}
+
+// Members' lists that differ: what a peer does not take is not sent to it in
+// every session anew, and all else goes on.
+func TestUntakenLogIsNotSentAgain(t *testing.T) {
+	h1, h2, h3 := newHeld(t, 1), newHeld(t, 2), newHeld(t, 3)
+	h3.append(t, 0, 5)
+	n1 := join(t, 1, h1, []byte{1, 2, 3})
+	n3 := join(t, 3, h3, []byte{1, 3}, n1)
+	eventually(t, func() bool { return n1.digest() == n3.digest() && len(n1.Offered()) == 1 })
+	n2 := join(t, 2, h2, []byte{1, 2}, n1) // knows no third
+	eventually(t, func() bool { return n2.Counters().StrangersLogs.Load() > 0 })
+	sent := n1.Counters().SyncBatchesOut.Load()
+	for round := range uint64(3) {
+		syncs := n1.Counters().Syncs.Load()
+		h1.append(t, int(round), int(round)+1)
+		if err := h1.own.Sign(); err != nil {
+			t.Fatal(err)
+		}
+		n1.catchUp.with(n2.self)
+		eventually(t, func() bool {
+			return n1.Counters().Syncs.Load() > syncs && len(n2.Offered()) == 1 && n2.Offered()[0].Size == round+1
+		})
+	}
+	if n := n2.Counters().StrangersLogs.Load(); n > 2 {
+		t.Errorf("a log that is not taken was sent %d times", n)
+	}
+	if len(n2.Offered()) != 1 {
+		t.Errorf("%d logs are held", len(n2.Offered()))
+	}
+	t.Logf("%d batches sent before, %d after", sent, n1.Counters().SyncBatchesOut.Load())
 }
 
 func FuzzDecodeBatch(f *testing.F) {

@@ -26,6 +26,8 @@ const (
 	sessionTimeout = 5 * time.Minute
 	// frameTimeout is how long one frame may take to be written or read.
 	frameTimeout = 30 * time.Second
+	// offerAgain is how long a log that a peer did not take is not sent to it.
+	offerAgain = 5 * time.Minute
 	// maxStated bounds the logs that one peer may state.
 	maxStated = 1 << 16
 )
@@ -46,6 +48,15 @@ type remembered struct {
 	sent   map[audit.LogName]audit.LogState // its content, in full
 	theirs statement                        // their last statement
 	got    map[audit.LogName]audit.LogState // its content, in full
+	// untaken are the logs that were sent to their end, by what the peer stated of
+	// them then. One that it states the same of afterwards it does not take: it
+	// may have another list of members, or hold another past of that log.
+	untaken map[audit.LogName]untaken
+}
+
+type untaken struct {
+	stated uint64 // size
+	sent   time.Time
 }
 
 // statement names one statement of holdings.
@@ -84,6 +95,7 @@ type exchange struct {
 	r       *bufio.Reader
 	p       peer.ID
 	offered []audit.LogState
+	before  [16]byte // instance of the peer when it was last heard
 }
 
 func (x *exchange) write(f *wire.Frame) error {
@@ -102,6 +114,7 @@ func (x *exchange) read() (*wire.Frame, error) {
 
 func (x *exchange) run(ctx context.Context) (got int, err error) {
 	mem := x.c.sessions.recall(x.p)
+	x.before = mem.theirs.instance
 	_, mine := audit.Digests(x.offered)
 	hello := &wire.Hello{Tasklist: x.c.m.opts.Tasklist, Holdings: mine[:], Known: &wire.Known{Instance: mem.theirs.instance[:], Number: mem.theirs.number}}
 	if err := x.write(&wire.Frame{Frame: &wire.Frame_Hello{Hello: hello}}); err != nil {
@@ -158,8 +171,20 @@ func (x *exchange) send(ctx context.Context, mem *remembered, known *wire.Known,
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	if mem.theirs.instance != x.before { // it was restarted, and may take now what it did not
+		mem.untaken = nil
+	}
+	sent := make(map[audit.LogName]untaken)
 	for _, mine := range x.offered {
-		for from := theirs[mine.Name].Size; from < mine.Size; {
+		stated := theirs[mine.Name].Size
+		if last, ok := mem.untaken[mine.Name]; ok && last.stated == stated && time.Since(last.sent) < offerAgain {
+			sent[mine.Name] = last
+			continue
+		}
+		if stated < mine.Size {
+			sent[mine.Name] = untaken{stated, time.Now()}
+		}
+		for from := stated; from < mine.Size; {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -177,6 +202,7 @@ func (x *exchange) send(ctx context.Context, mem *remembered, known *wire.Known,
 			from = endOf(b)
 		}
 	}
+	mem.untaken = sent
 	return x.write(&wire.Frame{Frame: &wire.Frame_Done{Done: &wire.Done{}}})
 }
 
@@ -234,7 +260,11 @@ func (x *exchange) receive(mem *remembered, stated chan<- map[audit.LogName]audi
 			if err != nil {
 				return got, err
 			}
-			if x.c.m.apply(v, x.p) == audit.Extended {
+			outcome, err := x.c.m.apply(v, x.p)
+			if err != nil {
+				return got, err // to send us more would be of no use now
+			}
+			if outcome == audit.Extended {
 				got++
 			}
 		default:

@@ -114,20 +114,20 @@ func (m *Mesh) receive(ctx context.Context, sub *pubsub.Subscription) error {
 			continue
 		}
 		m.counters.Received.Add(1)
-		if m.apply(v, msg.ReceivedFrom) == audit.Hole {
+		if outcome, err := m.apply(v, msg.ReceivedFrom); err == nil && outcome == audit.Hole {
 			m.catchUp.with(msg.ReceivedFrom)
 		}
 	}
 }
 
 // apply stores a batch and counts what became of it.
-func (m *Mesh) apply(v *audit.VerifiedBatch, from peer.ID) audit.Outcome {
+func (m *Mesh) apply(v *audit.VerifiedBatch, from peer.ID) (audit.Outcome, error) {
 	outcome, err := m.opts.Holdings.Extend(v)
 	if err != nil {
 		m.counters.StoreFailed.Add(1)
 		m.opts.Logger.Error("a batch could not be stored; catch-up will bring it again",
 			zap.Stringer("log", v.Log), zap.Uint64("first", v.First), zap.Stringer("from", from), zap.Error(err))
-		return outcome
+		return outcome, fmt.Errorf("store a batch of log %s: %w", v.Log, err)
 	}
 	switch outcome {
 	case audit.Extended:
@@ -139,7 +139,7 @@ func (m *Mesh) apply(v *audit.VerifiedBatch, from peer.ID) audit.Outcome {
 	case audit.Conflict:
 		m.counters.Conflicts.Add(1)
 	}
-	return outcome
+	return outcome, nil
 }
 
 // publishEvery is the least time between two publications: at once when idle,
