@@ -297,6 +297,38 @@ func TestVerify(t *testing.T) {
 	}
 }
 
+// A log may be verified while it is written.
+func TestVerifyInUse(t *testing.T) {
+	o := testOptions(t, 1)
+	l := openLog(t, o)
+	appendN(t, l, 0, 1)
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := 1; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if _, err := l.Append(t.Context(), started(i)); err != nil {
+				t.Error(err)
+			}
+			if err := l.Sign(); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	for range 12 {
+		rep, err := Verify(durable.OS{}, o.Path, o.SignedPath)
+		if err != nil || len(rep.Problems) > 0 {
+			t.Fatalf("%+v, %v", rep, err)
+		}
+	}
+	close(stop)
+	<-done
+}
+
 func TestAuditor(t *testing.T) {
 	off := NewAuditor(nil, "")
 	if err := off.Started(t.Context(), RequestID{}, 1); err != nil || off.WriteFailures() != 0 {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"auditmesh/internal/durable"
 )
@@ -19,7 +20,8 @@ type Report struct {
 	Segments   int      `json:"segments"`
 	Signed     uint64   `json:"signed"` // records that the last checkpoint covers
 	Root       string   `json:"root,omitempty"`
-	Unreadable uint64   `json:"unreadable"` // records that do not decode; they are part of the log
+	Unreadable uint64   `json:"unreadable"`       // records that do not decode; they are part of the log
+	Unfinished int64    `json:"unfinished_bytes"` // after the last newline: being written, or never acknowledged
 	Problems   []string `json:"problems"`
 }
 
@@ -37,11 +39,7 @@ func Verify(fsys durable.FS, path, signedPath string) (Report, error) {
 	} else if info.IsDir() {
 		f = files{dir: path, name: copyFileName}
 	}
-	kept, err := loadAnchors(fsys, f.checkpoints())
-	if err != nil {
-		rep.problem(err)
-		kept = &anchors{}
-	}
+	state, kept := rep.statements(fsys, f, signedPath)
 	segs, err := listSegments(fsys, f)
 	if err != nil {
 		return rep, err
@@ -63,7 +61,10 @@ func Verify(fsys durable.FS, path, signedPath string) (Report, error) {
 		if i+1 < len(segs) {
 			until = segs[i+1].first
 		}
-		if end, err := ld.load(s, until); err != nil {
+		end, err := ld.load(s, until)
+		if errors.Is(err, errUnfinished) && i == len(segs)-1 {
+			rep.Unfinished = s.bytes - end
+		} else if err != nil {
 			rep.problem(located(err, s, end))
 			break
 		}
@@ -85,10 +86,10 @@ func Verify(fsys durable.FS, path, signedPath string) (Report, error) {
 	} else if rep.Records > 0 && len(rep.Problems) == 0 && signedPath == "" {
 		rep.problem(fmt.Errorf("%s: no checkpoint is kept: nothing shows that the lines are those that were written", f.checkpoints()))
 	}
-	if signedPath != "" {
-		if err := checkState(fsys, signedPath, path, last, c); err != nil {
-			rep.problem(err)
-		}
+	if state.Size > last.size {
+		rep.problem(fmt.Errorf("%s: the last checkpoint states %d records, %s that %d were signed: checkpoints are lost", f.checkpoints(), last.size, signedPath, state.Size))
+	} else if err := checkSigned(c, state, path); err != nil {
+		rep.problem(err)
 	}
 	rep.Unreadable, err = countUnreadable(c)
 	return rep, err
@@ -96,15 +97,29 @@ func Verify(fsys durable.FS, path, signedPath string) (Report, error) {
 
 func (r *Report) problem(err error) { r.Problems = append(r.Problems, err.Error()) }
 
-func checkState(fsys durable.FS, signedPath, path string, last anchor, c *chain) error {
-	state, err := readSigned(fsys, signedPath, "")
-	if err != nil {
-		return err
+// signing is how long a node may take from the last-signed state to the
+// checkpoint, both of which are synced.
+const signing = 100 * time.Millisecond
+
+// statements reads what was signed: the state first, since it is written first.
+// A node that signs at this moment has the checkpoint a little later.
+func (r *Report) statements(fsys durable.FS, f files, signedPath string) (state SignedState, kept *anchors) {
+	var err error
+	if signedPath != "" {
+		if state, err = readSigned(fsys, signedPath, ""); err != nil {
+			r.problem(err)
+		}
 	}
-	if state.Size > last.size {
-		return fmt.Errorf("%s: the last checkpoint states %d records, %s that %d were signed: checkpoints are lost", c.files.checkpoints(), last.size, signedPath, state.Size)
+	for try := 0; ; try++ {
+		if kept, err = loadAnchors(fsys, f.checkpoints()); err != nil {
+			r.problem(err)
+			return state, &anchors{}
+		}
+		if last, _ := kept.last(); last.size >= state.Size || try == 5 {
+			return state, kept
+		}
+		time.Sleep(signing)
 	}
-	return checkSigned(c, state, path)
 }
 
 func countUnreadable(c *chain) (n uint64, err error) {
