@@ -72,6 +72,9 @@ func (a *app) showReport(rep audit.Report) {
 		verdict = "NOT OK"
 	}
 	fmt.Fprintf(w, "%s\t%s\t%d records\t%d signed\t%s\t%d unreadable\n", verdict, rep.Path, rep.Records, rep.Signed, bytesText(uint64(rep.Bytes)), rep.Unreadable)
+	if rep.Unfinished > 0 {
+		fmt.Fprintf(w, "\t%d bytes at the end have no newline: they are being written, or were never acknowledged\n", rep.Unfinished)
+	}
 	for _, p := range rep.Problems {
 		fmt.Fprintf(w, "\t%s\n", printable(p))
 	}
