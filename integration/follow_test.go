@@ -1,0 +1,52 @@
+package integration
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+
+	"auditmesh/internal/api"
+)
+
+// log -f begins with what is there and goes on, each record of each log once and
+// in order, also with what comes from a peer.
+func TestLogFollows(t *testing.T) {
+	nodes := newMesh(t, "a", "b")
+	for _, n := range nodes {
+		n.start()
+	}
+	a, b := nodes[0], nodes[1]
+	a.appendN("there", 10)
+	eventually(t, waitLimit, "both nodes converge", func() bool { return converged(nodes...) })
+	cmd := b.command("log", "-f", "-n", "4", "--json", "--node", a.id[len(a.id)-8:])
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { cmd.Process.Signal(syscall.SIGKILL); cmd.Wait() }()
+	sc := bufio.NewScanner(out)
+	next := func(want string) {
+		t.Helper()
+		if !sc.Scan() {
+			t.Fatalf("it ended before %s: %v", want, sc.Err())
+		}
+		var l api.LogLine
+		if err := json.Unmarshal(sc.Bytes(), &l); err != nil || !strings.Contains(l.Line, want) || l.Node != a.id {
+			t.Fatalf("%s, %v, want %s", sc.Bytes(), err, want)
+		}
+	}
+	for i := 6; i < 10; i++ {
+		next(fmt.Sprintf(`"label":"there","n":%d`, i))
+	}
+	b.appendN("not asked for", 5)
+	a.appendN("new", 40)
+	for i := range 40 {
+		next(fmt.Sprintf(`"label":"new","n":%d`, i))
+	}
+}
