@@ -1,6 +1,9 @@
 package mirror
 
 import (
+	"encoding/binary"
+	"slices"
+
 	badger "github.com/dgraph-io/badger"
 
 	"auditmesh/crdt"
@@ -101,32 +104,34 @@ func (e *env) RangeRemovals(d crdt.Dot) (list []crdt.Op) {
 		return nil
 	}
 	any := false
-	err := e.scan(keyOf(rowRange, n), func(key, line []byte) (bool, error) {
+	var covering []ref
+	err := e.scan(keyOf(rowRange, n), func(key, end []byte) (bool, error) {
 		any = true
 		if first := parseRef(key[1:]).seq; first > d.Seq {
 			return false, nil
 		}
 		at := parseRef(key[1+refLen:])
-		op, err := decodeOp(e.s.logByNumber(at.log), at.seq, line)
-		if err == nil && crdt.RemovesByRange(op, d) && !containsDot(list, op.Dot) {
-			list = append(list, op)
+		if d.Seq < binary.BigEndian.Uint64(end) && !slices.Contains(covering, at) {
+			covering = append(covering, at)
 		}
-		return true, err
+		return true, nil
 	})
+	e.none[d.Log] = !any
+	for _, at := range covering {
+		if err == nil {
+			err = e.scan(keyOf(rowRemoval, at), func(_, line []byte) (bool, error) {
+				op, err := decodeOp(e.s.logByNumber(at.log), at.seq, line)
+				if err == nil && crdt.RemovesByRange(op, d) {
+					list = append(list, op)
+				}
+				return false, err
+			})
+		}
+	}
 	if err != nil {
 		e.failed(err)
 	}
-	e.none[d.Log] = !any
 	return list
-}
-
-func containsDot(list []crdt.Op, d crdt.Dot) bool {
-	for _, op := range list {
-		if op.Dot == d {
-			return true
-		}
-	}
-	return false
 }
 
 // task reads a task's rows.

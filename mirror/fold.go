@@ -2,9 +2,12 @@ package mirror
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 
 	badger "github.com/dgraph-io/badger"
 
@@ -23,7 +26,7 @@ const (
 var errContradiction = errors.New("the view does not fit the files")
 
 // foldAll folds all logs up to what is durable, a step of each in turn, so that
-// a long log does not keep the others waiting.
+// neither a long log nor one that cannot be folded keeps the others waiting.
 func (m *Mirror) foldAll(ctx context.Context) error {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
@@ -33,15 +36,20 @@ func (m *Mirror) foldAll(ctx context.Context) error {
 			r.Close()
 		}
 	}()
+	failed := make(map[audit.LogName]error)
 	for more := true; more; {
 		more = false
 		for _, log := range m.holdings.Logs() {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
+			name := nameOf(log)
+			if failed[name] != nil {
+				continue
+			}
 			advanced, err := m.step(log, readers)
 			if err != nil {
-				return fmt.Errorf("fold log %s: %w", nameOf(log), err)
+				failed[name] = fmt.Errorf("fold log %s: %w", name, err)
 			}
 			if advanced {
 				more = true
@@ -49,11 +57,21 @@ func (m *Mirror) foldAll(ctx context.Context) error {
 			}
 		}
 	}
-	return nil
+	return errors.Join(slices.Collect(maps.Values(failed))...)
 }
 
-// step folds the next records of one log: rows and cursor in one transaction.
+// step folds the next records of one log: rows and cursor in one transaction. A
+// step that is too much for one is made of fewer records.
 func (m *Mirror) step(log Held, readers map[audit.LogName]*audit.Reader) (bool, error) {
+	for records := stepRecords; ; records /= 2 {
+		advanced, err := m.stepOf(records, log, readers)
+		if !errors.Is(err, badger.ErrTxnTooBig) || records == 1 {
+			return advanced, err
+		}
+	}
+}
+
+func (m *Mirror) stepOf(records int, log Held, readers map[audit.LogName]*audit.Reader) (bool, error) {
 	name := nameOf(log)
 	txn := m.store.ds.DB.NewTransaction(true)
 	defer txn.Discard()
@@ -77,7 +95,7 @@ func (m *Mirror) step(log Held, readers map[audit.LogName]*audit.Reader) (bool, 
 		readers[name] = r
 	}
 	f := folder{s: m.store, txn: txn, log: logOf(name), cur: cur}
-	if err := f.run(r); err != nil {
+	if err := f.run(r, records); err != nil {
 		return false, err
 	}
 	return true, m.store.commit(txn, f.met)
@@ -93,11 +111,11 @@ type folder struct {
 	met fresh
 }
 
-func (f *folder) run(r *audit.Reader) (err error) {
+func (f *folder) run(r *audit.Reader, records int) (err error) {
 	if f.num, err = f.s.logNumber(f.txn, f.log, &f.met); err != nil {
 		return err
 	}
-	for n, bytes := 0, 0; n < stepRecords && bytes < stepBytes; n++ {
+	for n, bytes := 0, 0; n < records && bytes < stepBytes; n++ {
 		rec, err := r.Next()
 		if errors.Is(err, io.EOF) {
 			break
@@ -160,15 +178,17 @@ func (f *folder) operation(op crdt.Op, at ref, line []byte) ([]byte, error) {
 	return append([]byte{kind}, keyOf(row, task)[1:]...), f.txn.Set(keyOf(row, task, at), line)
 }
 
+// ranges puts a row for each range. A line has room for ten thousand of them, so
+// the line itself is kept once.
 func (f *folder) ranges(b crdt.Removal, at ref, line []byte) error {
 	for _, r := range b.Ranges {
 		n, err := f.s.logNumber(f.txn, r.Log, &f.met)
 		if err != nil {
 			return err
 		}
-		if err := f.txn.Set(keyOf(rowRange, ref{n, r.First}, at), line); err != nil {
+		if err := f.txn.Set(keyOf(rowRange, ref{n, r.First}, at), binary.BigEndian.AppendUint64(nil, r.End)); err != nil {
 			return err
 		}
 	}
-	return nil
+	return f.txn.Set(keyOf(rowRemoval, at), line)
 }

@@ -284,6 +284,30 @@ func TestRestartAndRebuild(t *testing.T) {
 	}
 }
 
+// Removals with as many ranges as a line has room for, one after the other, keep
+// neither their own log nor another from being folded.
+func TestManyRanges(t *testing.T) {
+	a, b := newReplica(t, 1), newReplica(t, 2)
+	a.append(t, request(1, 1, "kept"), request(2, 2, "gone"))
+	log := audit.PartyID(nameOf(a.log).ID)
+	removal := &audit.TaskRemoved{TSUnixMS: 3, Reason: "hostile"}
+	for i := range uint64(9000) {
+		removal.Ranges = append(removal.Ranges, audit.SeqRange{Log: log, First: 2*i + 1, End: 2*i + 2})
+	}
+	a.append(t, removal)
+	a.append(t, removal, request(3, 4, "after"))
+	b.append(t, request(4, 5, "other"))
+	a.pull(t, b)
+	a.fold(t)
+	page, err := a.m.Tasks(TaskQuery{Limit: 9})
+	if err != nil || len(page.Tasks) != 3 {
+		t.Fatalf("%d tasks, %v", len(page.Tasks), err)
+	}
+	if _, view, _ := a.deep(t); view != a.reference(t) {
+		t.Error("the view is not that of the reference")
+	}
+}
+
 // A database that another process has open is not taken for a damaged one.
 func TestViewInUse(t *testing.T) {
 	a := newReplica(t, 1)

@@ -19,7 +19,8 @@ import (
 //	c <log>                             -> cursor
 //	t <node> <request> <log> <seq>      -> line of a tag: a record of that task
 //	o <node> <request> <log> <seq>      -> line of another operation on that task
-//	r <log> <first> <log> <seq>         -> line of a removal of a range that begins at first
+//	r <log> <first> <log> <seq>         -> end of a range that begins at first; the second log and seq are the removal's
+//	x <log> <seq>                       -> line of a removal of ranges, once however many it has
 //	s <log> <seq>                       -> line of a log_succeeded
 //	i <time> <log> <seq>                -> what the record is, for all records in the order of time
 const (
@@ -32,6 +33,7 @@ const (
 	rowTag        = 't'
 	rowTaskOp     = 'o'
 	rowRange      = 'r'
+	rowRemoval    = 'x'
 	rowSuccession = 's'
 	rowTime       = 'i'
 )
