@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"runtime"
+	"slices"
+	"sort"
 	"sync"
 
 	"auditmesh/internal/durable"
@@ -23,9 +26,11 @@ const (
 type anchor struct {
 	size uint64
 	root Hash
-	pos  int64 // bytes of all lines before size
+	pos  int64 // bytes of all lines before size, unknownPos if they were not read
 	note []byte
 }
+
+const unknownPos = -1
 
 // anchors are the checkpoints kept with a log: the last, and as few before it
 // as the limits of a run allow. They are in one file, each note followed by an
@@ -59,28 +64,56 @@ func loadAnchors(fsys durable.FS, path string) (*anchors, error) {
 	if err != nil {
 		return nil, err
 	}
-	for len(raw) > 0 {
-		body := bytes.Index(raw, []byte(noteEnd))
-		if body < 0 {
-			break
-		}
-		end := bytes.Index(raw[body+len(noteEnd):], []byte(noteEnd))
-		if end < 0 {
-			break
-		}
-		end += body + 2*len(noteEnd)
-		c, err := ParseCheckpoint(raw[:end-1])
-		if err != nil {
-			return nil, &DamageError{File: path, Offset: a.fileSize, Reason: err.Error()}
+	entries, size := splitNotes(raw)
+	notes, errs := parseNotes(entries)
+	for i, c := range notes {
+		if errs[i] != nil {
+			return nil, &DamageError{File: path, Offset: a.fileSize, Reason: errs[i].Error()}
 		}
 		if n := len(a.list); n > 0 && c.Size <= a.list[n-1].size {
 			return nil, &DamageError{File: path, Offset: a.fileSize, Reason: fmt.Sprintf("the checkpoint of %d records follows one of %d", c.Size, a.list[n-1].size)}
 		}
-		a.list = append(a.list, anchor{size: c.Size, root: c.Root, note: c.Note})
-		a.fileSize += int64(end)
-		raw = raw[end:]
+		a.list = append(a.list, anchor{size: c.Size, root: c.Root, pos: unknownPos, note: c.Note})
+		a.fileSize += int64(len(entries[i])) + 1
 	}
+	a.fileSize = size
 	return a, nil
+}
+
+// splitNotes cuts the file's content into notes, without the empty line after
+// each, up to the end of the last that is whole.
+func splitNotes(raw []byte) (notes [][]byte, size int64) {
+	for {
+		rest := raw[size:]
+		body := bytes.Index(rest, []byte(noteEnd))
+		if body < 0 {
+			return notes, size
+		}
+		end := bytes.Index(rest[body+len(noteEnd):], []byte(noteEnd))
+		if end < 0 {
+			return notes, size
+		}
+		end += body + 2*len(noteEnd)
+		notes = append(notes, rest[:end-1])
+		size += int64(end)
+	}
+}
+
+// parseNotes verifies signatures on all cores: they are most of what opening a
+// long log costs.
+func parseNotes(notes [][]byte) ([]Checkpoint, []error) {
+	list, errs := make([]Checkpoint, len(notes)), make([]error, len(notes))
+	workers := runtime.GOMAXPROCS(0)
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for i := w; i < len(notes); i += workers {
+				list[i], errs[i] = ParseCheckpoint(notes[i])
+			}
+		})
+	}
+	wg.Wait()
+	return list, errs
 }
 
 // last is the checkpoint of the greatest size, false if there is none.
@@ -93,27 +126,27 @@ func (a *anchors) last() (anchor, bool) {
 	return a.list[len(a.list)-1], true
 }
 
-// end is the checkpoint at which a batch that begins at (from, pos) should end:
-// the greatest within the limit of a run, or else the next. False if there is
-// none beyond from.
-func (a *anchors) end(from uint64, pos int64) (anchor, bool) {
+// after are the checkpoints of more than from records and of at most a run's.
+// The first is there even if it is of more.
+func (a *anchors) after(from uint64) []anchor {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	lo, hi := 0, len(a.list)
-	for lo < hi { // the first with size > from
-		if mid := (lo + hi) / 2; a.list[mid].size > from {
-			hi = mid
-		} else {
-			lo = mid + 1
-		}
+	lo := sort.Search(len(a.list), func(i int) bool { return a.list[i].size > from })
+	hi := lo
+	for hi < len(a.list) && (hi == lo || a.list[hi].size-from <= runRecords) {
+		hi++
 	}
-	if lo == len(a.list) {
-		return anchor{}, false
+	return slices.Clone(a.list[lo:hi])
+}
+
+// locate says where the lines of a checkpoint end.
+func (a *anchors) locate(size uint64, pos int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	i := sort.Search(len(a.list), func(i int) bool { return a.list[i].size >= size })
+	if i < len(a.list) && a.list[i].size == size {
+		a.list[i].pos = pos
 	}
-	for lo+1 < len(a.list) && fits(from, pos, a.list[lo+1]) {
-		lo++
-	}
-	return a.list[lo], true
 }
 
 func fits(from uint64, pos int64, a anchor) bool {
@@ -205,6 +238,22 @@ func (a *anchors) rewriteLocked(list []anchor) error {
 		return fmt.Errorf("keep checkpoints in %s: %w", a.path, err)
 	}
 	a.fileSize = int64(len(raw))
+	return nil
+}
+
+// retire drops the checkpoints of less than first records.
+func (a *anchors) retire(first uint64) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	n := sort.Search(len(a.list), func(i int) bool { return a.list[i].size >= first })
+	if n == 0 {
+		return nil
+	}
+	list := slices.Clone(a.list[n:])
+	if err := a.rewriteLocked(list); err != nil {
+		return err
+	}
+	a.list = list
 	return nil
 }
 

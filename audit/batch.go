@@ -26,10 +26,9 @@ type Batch struct {
 // VerifiedBatch is a batch whose lines are those that the log's node signed.
 type VerifiedBatch struct {
 	*Batch
-	Head    Checkpoint
-	leaves  []Hash
-	lengths []int
-	start   Frontier
+	Head   Checkpoint
+	hashed []hashedLine
+	start  Frontier
 }
 
 // End is the size of the log after the batch.
@@ -38,10 +37,10 @@ func (v *VerifiedBatch) End() uint64 { return v.Head.Size }
 // Line is the line with that seq, without its newline. It panics outside the batch.
 func (v *VerifiedBatch) Line(seq uint64) []byte {
 	offset := 0
-	for _, n := range v.lengths[:seq-v.First] {
-		offset += n
+	for _, l := range v.hashed[:seq-v.First] {
+		offset += l.length
 	}
-	return v.Lines[offset : offset+v.lengths[seq-v.First]-1]
+	return v.Lines[offset : offset+v.hashed[seq-v.First].length-1]
 }
 
 // ErrRoot is returned for lines that do not lead to the signed root.
@@ -74,20 +73,11 @@ func (b *Batch) Verify() (*VerifiedBatch, error) {
 	if head.Size != b.First+uint64(count) {
 		return nil, fmt.Errorf("the batch ends at record %d, its checkpoint states %d", b.First+uint64(count), head.Size)
 	}
-	v := &VerifiedBatch{Batch: b, Head: head, start: start, leaves: make([]Hash, 0, count), lengths: make([]int, 0, count)}
-	end := start.Clone()
-	for rest := b.Lines; len(rest) > 0; {
-		n := bytes.IndexByte(rest, '\n')
-		h := LeafHash(rest[:n])
-		v.leaves = append(v.leaves, h)
-		v.lengths = append(v.lengths, n+1)
-		end.Append(h)
-		rest = rest[n+1:]
-	}
-	if b.First == 0 && v.leaves[0] != b.Log.ID {
+	v := &VerifiedBatch{Batch: b, Head: head, start: start, hashed: hashLines(b.Lines, count)}
+	if b.First == 0 && v.hashed[0].hash != b.Log.ID {
 		return nil, errors.New("the log id is not the hash of the batch's first record")
 	}
-	if end.Root() != head.Root {
+	if v.frontierAt(head.Size).Root() != head.Root {
 		return nil, ErrRoot
 	}
 	return v, nil
@@ -96,8 +86,8 @@ func (b *Batch) Verify() (*VerifiedBatch, error) {
 // frontierAt is the frontier at a size within [First, End].
 func (v *VerifiedBatch) frontierAt(size uint64) Frontier {
 	f := v.start.Clone()
-	for _, h := range v.leaves[:size-v.First] {
-		f.Append(h)
+	for _, l := range v.hashed[:size-v.First] {
+		f.Append(l.hash)
 	}
 	return f
 }

@@ -18,9 +18,8 @@ type Position struct {
 // it waits on lead for the commit before to end and then commits on its own
 // goroutine; the others wait on done.
 type group struct {
-	buf     []byte
-	leaves  []Hash
-	lengths []int
+	buf   []byte
+	lines []hashedLine
 
 	lead chan struct{}
 	done chan struct{}
@@ -45,8 +44,8 @@ func (l *Log) Append(ctx context.Context, events ...Event) (Position, error) {
 		if g.buf, err = AppendLine(g.buf, e); err != nil {
 			return Position{}, err
 		}
-		g.leaves = append(g.leaves, LeafHash(g.buf[start:len(g.buf)-1]))
-		g.lengths = append(g.lengths, len(g.buf)-start)
+		line := g.buf[start:]
+		g.lines = append(g.lines, hashedLine{LeafHash(line[:len(line)-1]), len(line), e.Time()})
 	}
 	if len(events) == 0 {
 		return Position{}, errors.New("append: no event was given")
@@ -123,10 +122,9 @@ func (l *Log) refusalLocked(n int) error {
 
 // join adds another caller's records and returns the index of its first.
 func (g *group) join(o *group) int {
-	index := len(g.lengths)
+	index := len(g.lines)
 	g.buf = append(g.buf, o.buf...)
-	g.leaves = append(g.leaves, o.leaves...)
-	g.lengths = append(g.lengths, o.lengths...)
+	g.lines = append(g.lines, o.lines...)
 	return index
 }
 
@@ -142,21 +140,38 @@ func (l *Log) result(g *group, index int) (Position, error) {
 // the group that formed meanwhile. The caller has set busy.
 func (l *Log) commit(g *group) {
 	g.first = l.chain.size()
-	err := l.writeSynced(g.buf)
-	if err == nil {
-		l.chain.grow(g.leaves, g.lengths)
-	} else {
-		g.err = fmt.Errorf("%w: %w", ErrInDoubt, err)
-	}
-	l.mu.Lock()
+	displaced, err := l.writeSynced(g.buf)
 	if err != nil {
+		g.err = fmt.Errorf("%w: %w", ErrInDoubt, err)
+		l.mu.Lock() // whoever is told finds the log poisoned
+		l.poisonLocked(err)
+		l.mu.Unlock()
+		close(g.done)
+		l.handOver(err)
+		return
+	}
+	l.chain.grow(g.lines)
+	close(g.done)
+	if displaced {
+		l.opts.Logger.Warn("the log's path led elsewhere, as a foreign logrotate leaves it; no record was lost", zap.String("path", l.opts.Path))
+		err = l.rotate("displaced")
+	} else if l.due() {
+		err = l.rotate("size or age")
+	}
+	l.handOver(err)
+}
+
+// handOver ends what kept the log busy. A group that formed meanwhile gets the
+// lead, or the failure.
+func (l *Log) handOver(err error) {
+	l.mu.Lock()
+	if err != nil && l.failed == nil {
 		l.poisonLocked(err)
 	}
 	next := l.next
 	l.next, l.pending = nil, 0
 	l.busy = next != nil && err == nil
 	l.mu.Unlock()
-	close(g.done)
 	switch {
 	case next == nil:
 	case err == nil:
@@ -165,26 +180,27 @@ func (l *Log) commit(g *group) {
 		next.err = fmt.Errorf("%w: %w", ErrPoisoned, err)
 		close(next.done)
 	}
+	if err != nil {
+		l.wake() // recovery needs the log when it is not busy
+	}
 }
 
-func (l *Log) writeSynced(buf []byte) error {
-	if _, err := l.file.Write(buf); err != nil {
-		return fmt.Errorf("write %s: %w", l.opts.Path, err)
+func (l *Log) writeSynced(buf []byte) (displaced bool, err error) {
+	want := l.segment().bytes + int64(len(buf))
+	if _, err := l.active.file.Write(buf); err != nil {
+		return false, fmt.Errorf("write %s: %w", l.opts.Path, err)
 	}
-	if err := l.file.Sync(); err != nil {
-		return fmt.Errorf("sync %s: %w", l.opts.Path, err)
+	if err := l.active.file.Sync(); err != nil {
+		return false, fmt.Errorf("sync %s: %w", l.opts.Path, err)
 	}
-	return nil
+	return l.checkActive(want)
 }
 
 func (l *Log) poisonLocked(err error) {
 	l.failed, l.lastErr = err, err.Error()
 	l.failures.Add(1)
 	l.opts.Logger.Error("a write of the log failed: appends are refused until it has recovered", zap.Error(err))
-	select {
-	case l.broken <- struct{}{}:
-	default:
-	}
+	l.wake()
 }
 
 // drain waits for the commit under way and for those that wait for it. The log

@@ -69,15 +69,9 @@ func OpenCopy(fsys durable.FS, dir string, name LogName) (*Copy, error) {
 		return nil, err
 	}
 	last, _ := kept.last()
-	ld := &loader{chain: c.chain, kept: kept, floor: last.size}
-	for i, s := range segs {
-		until := last.size
-		if i+1 < len(segs) {
-			until = min(until, segs[i+1].first)
-		}
-		if end, err := ld.load(s, until); err != nil {
-			return nil, located(err, s, end)
-		}
+	ld, err := readChain(c.chain, kept, last.size, func(ld *loader) error { return c.read(ld, segs, last.size) })
+	if err != nil {
+		return nil, err
 	}
 	if last.size > 0 && c.chain.tree.size() > 0 && c.chain.id != name.ID {
 		return nil, &DamageError{File: dir, Reason: "the first line is not that of log " + name.String()}
@@ -85,7 +79,29 @@ func OpenCopy(fsys durable.FS, dir string, name LogName) (*Copy, error) {
 	if len(segs) == 0 && last.size > 0 {
 		return nil, &DamageError{File: c.files.segment(0), Reason: "the file is gone"}
 	}
-	return c, ld.complete()
+	if err := ld.complete(); err != nil {
+		return nil, err
+	}
+	ld.writeIndexes()
+	return c, locateLast(c.chain, kept)
+}
+
+// read loads the segments up to what was said to be held. One that begins there
+// was made and not used yet.
+func (c *Copy) read(ld *loader, segs []segment, size uint64) error {
+	for i, s := range segs {
+		if err := ld.head(s, i == 0); err != nil {
+			return err
+		}
+		until := size
+		if i+1 < len(segs) {
+			until = min(until, segs[i+1].first)
+		}
+		if end, err := ld.load(s, until); err != nil {
+			return located(err, s, end)
+		}
+	}
+	return nil
 }
 
 // Extend stores what is new of a verified batch, durable before it returns:
@@ -111,18 +127,17 @@ func (c *Copy) Extend(v *VerifiedBatch) (Outcome, error) {
 	if v.End() <= size {
 		return Known, nil
 	}
-	skip := int(size - v.First)
-	lengths := v.lengths[skip:]
+	more := v.hashed[size-v.First:]
 	total := 0
-	for _, n := range lengths {
-		total += n
+	for _, l := range more {
+		total += l.length
 	}
 	if err := c.store(v.Lines[len(v.Lines)-total:]); err != nil {
 		return Hole, fmt.Errorf("extend the copy of %s: %w", c.name, err)
 	}
 	_, bytes := c.chain.head()
 	a := anchor{size: v.Head.Size, root: v.Head.Root, pos: bytes + int64(total), note: v.Head.Note}
-	if err := c.kept.add(func() { c.chain.grow(v.leaves[skip:], lengths) }, a); err != nil {
+	if err := c.kept.add(func() { c.chain.grow(more) }, a); err != nil {
 		return Hole, err
 	}
 	return Extended, nil
@@ -131,13 +146,14 @@ func (c *Copy) Extend(v *VerifiedBatch) (Outcome, error) {
 // store writes lines at the end of the last segment and syncs them. Bytes that
 // an earlier failed call left there are overwritten.
 func (c *Copy) store(lines []byte) error {
-	if c.Segments() == 0 {
-		if _, err := createCopySegment(c.fsys, c.files, c.peer); err != nil {
+	if c.Segments() == 0 || c.chain.segmentOf(noLimit).bytes >= defaultSegmentBytes {
+		frontier, _ := c.chain.head()
+		if err := createCopySegment(c.fsys, c.files, c.name, frontier); err != nil {
 			return err
 		}
-		c.chain.addSegment(c.files.segment(0))
+		c.chain.seal(c.files.segment(frontier.Size))
 	}
-	last := c.chain.segmentOf(1<<64 - 1)
+	last := c.chain.segmentOf(noLimit)
 	f, err := c.fsys.OpenFile(last.path, os.O_RDWR|os.O_APPEND, 0)
 	if err != nil {
 		return err
@@ -158,21 +174,29 @@ func (c *Copy) store(lines []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// createCopySegment makes the first segment of a copy. What a crash left of an
+// createCopySegment makes the next segment of a copy. What a crash left of an
 // earlier try was never said to be held.
-func createCopySegment(fsys durable.FS, f files, peer string) (segment, error) {
-	if there, err := exists(fsys, f.segment(0)); err != nil {
-		return segment{}, err
+func createCopySegment(fsys durable.FS, f files, name LogName, at Frontier) error {
+	path := f.segment(at.Size)
+	if there, err := exists(fsys, path); err != nil {
+		return err
 	} else if there {
-		if err := cut(fsys, f.segment(0), 0); err != nil {
-			return segment{}, err
+		if err := cut(fsys, path, 0); err != nil {
+			return err
 		}
 	}
-	// A copy's directory is new, and so may be that above it.
-	for _, dir := range []string{filepath.Dir(f.dir), filepath.Dir(filepath.Dir(f.dir))} {
-		if err := fsys.SyncDir(dir); err != nil {
-			return segment{}, err
+	head := segmentHead{Peer: name.Peer, First: at.Size, Frontier: at.Hashes}
+	if at.Size > 0 {
+		head.Log = name.IDString()
+	} else {
+		head.Frontier = []Hash{}
+		// A copy's directory is new, and so may be that above it.
+		for _, dir := range []string{filepath.Dir(f.dir), filepath.Dir(filepath.Dir(f.dir))} {
+			if err := fsys.SyncDir(dir); err != nil {
+				return err
+			}
 		}
 	}
-	return createSegment(fsys, f, segmentHead{Peer: peer, Frontier: []Hash{}})
+	_, err := createSegment(fsys, f, head)
+	return err
 }

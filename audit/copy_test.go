@@ -270,7 +270,7 @@ func TestVerify(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	rep, err := Verify(durable.OS{}, o.Path, o.SignedPath)
+	rep, err := Verify(o.Path, VerifyOptions{SignedPath: o.SignedPath})
 	if err != nil || len(rep.Problems) > 0 || rep.Records != 300 || rep.Signed != 300 || rep.Log == "" {
 		t.Fatalf("%+v, %v", rep, err)
 	}
@@ -279,20 +279,20 @@ func TestVerify(t *testing.T) {
 		bad := bytes.Clone(raw)
 		bad[offset] ^= 4
 		os.WriteFile(o.Path, bad, 0o600)
-		rep, err := Verify(durable.OS{}, o.Path, o.SignedPath)
+		rep, err := Verify(o.Path, VerifyOptions{SignedPath: o.SignedPath})
 		if err != nil || len(rep.Problems) == 0 {
 			t.Errorf("a flipped bit at %d went unseen: %+v, %v", offset, rep, err)
 		}
 	}
 	for _, size := range []int{0, 100, len(raw) - 1} {
 		os.WriteFile(o.Path, raw[:size], 0o600)
-		if rep, err := Verify(durable.OS{}, o.Path, o.SignedPath); err != nil || len(rep.Problems) == 0 {
+		if rep, err := Verify(o.Path, VerifyOptions{SignedPath: o.SignedPath}); err != nil || len(rep.Problems) == 0 {
 			t.Errorf("cut at %d went unseen: %+v, %v", size, rep, err)
 		}
 	}
 	os.WriteFile(o.Path, raw, 0o600)
 	os.Remove(filepath.Dir(o.Path) + "/audit.checkpoints")
-	if rep, err := Verify(durable.OS{}, o.Path, o.SignedPath); err != nil || len(rep.Problems) == 0 {
+	if rep, err := Verify(o.Path, VerifyOptions{SignedPath: o.SignedPath}); err != nil || len(rep.Problems) == 0 {
 		t.Errorf("lost checkpoints went unseen: %+v, %v", rep, err)
 	}
 }
@@ -320,9 +320,10 @@ func TestVerifyInUse(t *testing.T) {
 		}
 	}()
 	for range 12 {
-		rep, err := Verify(durable.OS{}, o.Path, o.SignedPath)
+		rep, err := Verify(o.Path, VerifyOptions{SignedPath: o.SignedPath})
 		if err != nil || len(rep.Problems) > 0 {
-			t.Fatalf("%+v, %v", rep, err)
+			t.Errorf("%+v, %v", rep, err)
+			break
 		}
 	}
 	close(stop)

@@ -21,15 +21,21 @@ func (h *held) Name() (LogName, bool) {
 	return LogName{h.peer, id}, ok
 }
 
-// First is the seq of the first record that is held.
-func (h *held) First() uint64 { return 0 }
+// First is the seq of the first record that is held: 0, until retention removed
+// segments.
+func (h *held) First() uint64 { return h.chain.first() }
 
 // Size is how many records are durable here.
 func (h *held) Size() uint64 { return h.chain.size() }
 
 // Bytes is how many bytes the held lines have.
 func (h *held) Bytes() int64 {
-	_, n := h.chain.head()
+	h.chain.mu.RLock()
+	defer h.chain.mu.RUnlock()
+	var n int64
+	for _, s := range h.chain.segs {
+		n += s.bytes
+	}
 	return n
 }
 
@@ -80,13 +86,15 @@ func (h *held) Batch(from uint64) (*Batch, error) {
 	if err != nil {
 		return nil, err
 	}
-	end, ok := h.kept.end(from, pos)
-	if !ok {
-		return nil, io.EOF
+	end, err := h.batchEnd(from, pos)
+	if err != nil {
+		return nil, err
 	}
 	name, _ := h.Name()
 	b := &Batch{Log: name, First: from, Frontier: frontier.Hashes, Checkpoint: end.note}
 	var lines bytes.Buffer
+	grown := frontier.Clone()
+	lh := newLineHasher()
 	r := h.Reader(from)
 	defer r.Close()
 	for r.Seq() < end.size {
@@ -94,16 +102,63 @@ func (h *held) Batch(from uint64) (*Batch, error) {
 		if err != nil {
 			return nil, fmt.Errorf("make a batch of %s: %w", name, err)
 		}
-		lines.Write(rec.Line)
-		lines.WriteByte('\n')
+		lines.Write(rec.ended())
+		grown.Append(lh.line(rec.ended()).hash)
+	}
+	if grown.Root() != end.root {
+		return nil, &DamageError{File: r.seg.path, Offset: r.sc.offset, Reason: fmt.Sprintf("one of the records %d to %d was changed after it was signed; they are not sent: `auditmesh verify` says which", from, end.size-1)}
 	}
 	b.Lines = lines.Bytes()
 	return b, nil
 }
 
+// batchEnd is the checkpoint at which a batch that begins at (from, pos) ends:
+// the greatest within the limits of a run, or else the next.
+func (h *held) batchEnd(from uint64, pos int64) (anchor, error) {
+	list := h.kept.after(from)
+	if len(list) == 0 {
+		return anchor{}, io.EOF
+	}
+	for i := 1; i < len(list); i++ {
+		if err := h.locate(&list[i]); err != nil {
+			return anchor{}, err
+		}
+		if !fits(from, pos, list[i]) {
+			return list[i-1], nil
+		}
+	}
+	return list[len(list)-1], nil
+}
+
+// locate fills in where an anchor's lines end, if that is not known yet.
+func (h *held) locate(a *anchor) (err error) {
+	if a.pos == unknownPos {
+		if _, a.pos, err = h.chain.frontierAt(a.size); err == nil {
+			h.kept.locate(a.size, a.pos)
+		}
+	}
+	return err
+}
+
+// locateLast fills in where the lines of the last checkpoints end, from which
+// the next are made.
+func locateLast(c *chain, kept *anchors) error {
+	h := held{chain: c, kept: kept}
+	for i := max(0, len(kept.list)-2); i < len(kept.list); i++ {
+		a := kept.list[i]
+		if a.size < c.first() {
+			continue
+		}
+		if err := h.locate(&a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Lines writes the held lines to w, byte for byte.
 func (h *held) Lines(w io.Writer) error {
-	r := h.Reader(0)
+	r := h.Reader(h.First())
 	defer r.Close()
 	for {
 		rec, err := r.Next()
@@ -113,11 +168,28 @@ func (h *held) Lines(w io.Writer) error {
 		if err != nil {
 			return err
 		}
-		if _, err := w.Write(rec.Line); err != nil {
+		if _, err := w.Write(rec.ended()); err != nil {
 			return err
 		}
-		if _, err := w.Write([]byte{'\n'}); err != nil {
-			return err
+	}
+}
+
+// SeekTime is the seq of the first record whose time is ms (Unix milliseconds)
+// or later, or the size. It reads at most one block of lines, unless the index
+// was misled by a line that states its time twice.
+func (h *held) SeekTime(ms uint64) (uint64, error) {
+	r := h.Reader(h.chain.seek(ms))
+	defer r.Close()
+	for {
+		rec, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return r.Seq(), nil
+		}
+		if err != nil {
+			return 0, err
+		}
+		if t := lineTime(rec.ended()); t >= ms && t > 0 {
+			return rec.Seq, nil
 		}
 	}
 }

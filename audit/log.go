@@ -51,6 +51,19 @@ type Options struct {
 	Logger     *zap.Logger
 	// MaxPending bounds the bytes that wait for a commit.
 	MaxPending int
+	// A segment is sealed when it has SegmentBytes (default 128 MiB) or is
+	// SegmentAge old (0: never for its age), and has records.
+	SegmentBytes int64
+	SegmentAge   time.Duration
+	Retain       Retention
+}
+
+// Retention says how much of a log is kept; segments beyond any of the limits
+// are removed, oldest first. Zero fields limit nothing.
+type Retention struct {
+	Segments int // the active one included
+	Bytes    int64
+	Age      time.Duration // since the segment's last record was written
 }
 
 // Log is a node's own log.
@@ -63,18 +76,18 @@ type Log struct {
 
 	failures atomic.Uint64
 	adopted  bool
-	broken   chan struct{} // wakes Run after a failure
+	hint     chan struct{} // wakes Run after a failure, and after a rotation
 
 	signMu sync.Mutex // held while signing and while recovering
 
 	mu      sync.Mutex
-	file    durable.File // guarded by mu unless busy; the committer's while busy
-	busy    bool         // guarded by mu: a commit is under way
-	next    *group       // guarded by mu: the records that wait for it to end
-	pending int          // guarded by mu: bytes of next
-	failed  error        // guarded by mu: why the log is poisoned
-	lastErr string       // guarded by mu: the last failure, kept after recovery
-	closed  bool         // guarded by mu
+	active  active // guarded by mu unless busy; the committer's while busy
+	busy    bool   // guarded by mu: a commit is under way
+	next    *group // guarded by mu: the records that wait for it to end
+	pending int    // guarded by mu: bytes of next
+	failed  error  // guarded by mu: why the log is poisoned
+	lastErr string // guarded by mu: the last failure, kept after recovery
+	closed  bool   // guarded by mu
 }
 
 // Open opens the log at o.Path, or makes it, or adopts the JSONL file that
@@ -94,13 +107,16 @@ func Open(o Options) (*Log, error) {
 	if o.MaxPending == 0 {
 		o.MaxPending = 64 << 20
 	}
+	if o.SegmentBytes == 0 {
+		o.SegmentBytes = defaultSegmentBytes
+	}
 	signer, err := newSigner(o.Key)
 	if err != nil {
 		return nil, err
 	}
 	dir, base := filepath.Split(o.Path)
 	l := &Log{
-		opts: o, signer: signer, broken: make(chan struct{}, 1),
+		opts: o, signer: signer, hint: make(chan struct{}, 1),
 		files: files{dir: filepath.Clean(dir), name: strings.TrimSuffix(base, ".jsonl")},
 	}
 	l.peer = PeerID(o.Key.Public().(ed25519.PublicKey))
@@ -108,7 +124,7 @@ func Open(o Options) (*Log, error) {
 	if err := o.FS.MkdirAll(l.files.dir, 0o700); err != nil {
 		return nil, err
 	}
-	if l.lock, err = lockFile(o.Path + ".lock"); err != nil {
+	if l.lock, err = lockFile(l.files.lock()); err != nil {
 		return nil, err
 	}
 	if err := l.recover(0); err != nil {
@@ -163,12 +179,14 @@ func (l *Log) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
-			if err := l.Sign(); err != nil && !errors.Is(err, ErrPoisoned) {
-				l.opts.Logger.Warn("checkpoint not signed", zap.Error(err))
-			}
+			l.upkeep()
 			continue
-		case <-l.broken:
+		case <-l.hint:
+			l.upkeep()
 		case <-retry:
+		}
+		if l.Err() == nil {
+			continue
 		}
 		if err := l.Recover(); err != nil {
 			l.opts.Logger.Warn("log not recovered yet", zap.Duration("next try in", pause), zap.Error(err))
@@ -177,6 +195,27 @@ func (l *Log) Run(ctx context.Context) error {
 			continue
 		}
 		pause, retry = firstRecovery, nil
+	}
+}
+
+// upkeep signs what is new, and seals and removes segments.
+func (l *Log) upkeep() {
+	if l.Err() != nil {
+		return
+	}
+	if err := l.Sign(); err != nil && !errors.Is(err, ErrPoisoned) {
+		l.opts.Logger.Warn("checkpoint not signed", zap.Error(err))
+	}
+	l.rotateAged()
+	if err := l.retire(); err != nil {
+		l.opts.Logger.Warn("old segments not removed", zap.Error(err))
+	}
+}
+
+func (l *Log) wake() {
+	select {
+	case l.hint <- struct{}{}:
+	default:
 	}
 }
 
@@ -224,10 +263,11 @@ func (l *Log) Close() error {
 	if failed == nil {
 		err = l.sign()
 	}
-	if l.file != nil {
-		err = errors.Join(err, l.file.Close())
+	if l.active.file != nil {
+		err = errors.Join(err, l.active.file.Close())
 	}
-	return errors.Join(err, l.lock.Close())
+	l.chain.flushIndex()
+	return errors.Join(err, unlock(l.lock))
 }
 
 // Sign makes a checkpoint of the durable size, if that is new: first the

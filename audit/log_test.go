@@ -161,7 +161,7 @@ func crash(l *Log) {
 	l.mu.Lock()
 	l.closed = true
 	l.mu.Unlock()
-	l.file.Close()
+	l.active.file.Close()
 	l.lock.Close()
 }
 

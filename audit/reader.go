@@ -15,6 +15,9 @@ type Record struct {
 	Line []byte // without its newline
 }
 
+// ended is the line with its newline, where a Reader returned it.
+func (r Record) ended() []byte { return r.Line[:len(r.Line)+1] }
+
 // Reader reads the records of a log in order, up to the durable size and never
 // beyond. A Reader is used by one goroutine; it goes on over rotation and
 // recovery of the log.
@@ -69,7 +72,7 @@ func (r *Reader) line() ([]byte, error) {
 }
 
 func (r *Reader) open() error {
-	s, offset, at, _, err := r.chain.place(r.seq)
+	s, offset, at, err := r.chain.place(r.seq)
 	if err != nil {
 		return err
 	}
@@ -98,9 +101,5 @@ func (r *Reader) Close() {
 func (c *chain) segmentOf(seq uint64) segment {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	i := len(c.segs) - 1
-	for i > 0 && c.segs[i].first > seq {
-		i--
-	}
-	return c.segs[i]
+	return c.segs[c.segmentLocked(seq)]
 }

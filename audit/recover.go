@@ -6,18 +6,16 @@ import (
 	"os"
 
 	"go.uber.org/zap"
-
-	"auditmesh/internal/durable"
 )
 
 // recover reads the log from its files, mends what an unclean end may leave, and
 // opens the active file for appending. Start-up and the recovery after a failed
 // write are this one way. acknowledged is how many records must be there.
 func (l *Log) recover(acknowledged uint64) error {
-	if l.file != nil {
+	if l.active.file != nil {
 		// A descriptor whose write or sync failed is never used again.
-		l.file.Close()
-		l.file = nil
+		l.active.file.Close()
+		l.active.file = nil
 	}
 	signed, err := readSigned(l.opts.FS, l.opts.SignedPath, l.peer)
 	if err != nil {
@@ -34,21 +32,42 @@ func (l *Log) recover(acknowledged uint64) error {
 	if err != nil {
 		return err
 	}
-	fresh := &chain{fsys: l.opts.FS, files: l.files}
-	ld := &loader{chain: fresh, kept: kept, floor: signed.Size}
-	if err := l.readSegments(ld, segs); err != nil {
-		return err
-	}
-	if err := checkSigned(fresh, signed, l.opts.Path); err != nil {
+	fresh, ld, err := l.read(kept, segs, signed)
+	if err != nil {
 		return err
 	}
 	if size := fresh.tree.size(); size < acknowledged {
 		return &DamageError{File: l.opts.Path, Offset: fresh.bytes, Reason: fmt.Sprintf("%d records were acknowledged and %d are left", acknowledged, size)}
 	}
-	if err := l.copyTail(fresh, ld); err != nil {
+	if copied, err := l.copyTail(fresh, ld); err != nil {
+		return err
+	} else if copied {
+		if segs, err = listSegments(l.opts.FS, l.files); err != nil {
+			return err
+		}
+		ld.writeIndexes() // they spare the second reading the first's work
+		fresh.index.close()
+		if fresh, ld, err = l.read(kept, segs, signed); err != nil {
+			return err
+		}
+	}
+	ld.writeIndexes()
+	if err := locateLast(fresh, kept); err != nil {
 		return err
 	}
 	return l.activate(fresh, kept, signed)
+}
+
+// read loads the segments and compares them with what was signed.
+func (l *Log) read(kept *anchors, segs []segment, signed SignedState) (*chain, *loader, error) {
+	fresh := &chain{fsys: l.opts.FS, files: l.files}
+	ld, err := readChain(fresh, kept, signed.Size, func(ld *loader) error {
+		if err := l.readSegments(ld, segs); err != nil {
+			return err
+		}
+		return checkSigned(fresh, signed, l.opts.Path)
+	})
+	return fresh, ld, err
 }
 
 // birth makes the first segment where there is none: an empty one, or the file
@@ -65,7 +84,7 @@ func (l *Log) birth(signed SignedState) ([]segment, error) {
 	}
 	if len(segs) > 0 {
 		if there {
-			return segs, l.checkPath(segs)
+			return segs, l.checkPath()
 		}
 		return segs, nil
 	}
@@ -107,24 +126,15 @@ func (l *Log) adoptFile() ([]segment, error) {
 	return listSegments(fsys, l.files)
 }
 
-func (l *Log) checkPath(segs []segment) error {
+// checkPath refuses a file with content that another hand put at the path while
+// no node ran: an operator knows what it is. An empty one, as logrotate makes it,
+// is replaced.
+func (l *Log) checkPath() error {
 	at, err := l.opts.FS.Stat(l.opts.Path)
-	if err != nil {
+	if err != nil || at.Size() == 0 {
 		return err
 	}
-	for _, s := range segs {
-		info, err := l.opts.FS.Stat(s.path)
-		if err != nil {
-			return err
-		}
-		if os.SameFile(at, info) {
-			return nil
-		}
-	}
-	// Recovery renames a copy onto a segment's name before it links the path to
-	// it: the path may still lead to the file that had the name before, which is
-	// then an earlier state of the last segment. Its lines are all in there.
-	if same, err := samePrefix(l.opts.FS, l.opts.Path, 0, segs[len(segs)-1].path); err != nil || same {
+	if ours, err := l.isOurs(at); err != nil || ours {
 		return err
 	}
 	return &DamageError{File: l.opts.Path, Reason: "another file stands at the log's path than the one that this log wrote; move it away to go on"}
@@ -134,14 +144,8 @@ func (l *Log) checkPath(segs []segment) error {
 // older one, and sets a torn end aside.
 func (l *Log) readSegments(ld *loader, segs []segment) error {
 	for i, s := range segs {
-		head, err := readHead(l.opts.FS, l.files.head(s.first))
-		if err != nil {
-			return fmt.Errorf("segment %s: %w", s.path, err)
-		}
-		if i == 0 {
-			ld.floorBytes = head.AdoptedBytes
-		} else if f := (Frontier{head.First, head.Frontier}); !f.Equal(ld.chain.tree.frontier()) || head.Log != (LogName{ID: ld.chain.id}).IDString() {
-			return &DamageError{File: l.files.head(s.first), Reason: "the segment's head does not fit the lines before it"}
+		if err := ld.head(s, i == 0); err != nil {
+			return err
 		}
 		if i+1 < len(segs) {
 			end, err := ld.load(s, segs[i+1].first)
@@ -154,7 +158,7 @@ func (l *Log) readSegments(ld *loader, segs []segment) error {
 			continue
 		}
 		ld.floor = max(ld.floor, s.first)
-		end, err := ld.load(s, 1<<63)
+		end, err := ld.load(s, noLimit)
 		if (errors.Is(err, errUnfinished) || errors.Is(err, errZeros)) && ld.chain.tree.size() >= ld.floor {
 			err = l.setAside(s, end, err)
 		}
@@ -229,60 +233,55 @@ func checkSigned(c *chain, signed SignedState, path string) error {
 
 // copyTail copies the lines beyond the last signed checkpoint into a new
 // segment, syncs it, and then cuts them from the old one: what the page cache
-// showed may not be on the disk, and cannot be told from what is.
-func (l *Log) copyTail(c *chain, ld *loader) error {
+// showed may not be on the disk, and cannot be told from what is. The files are
+// to be read anew if it says that it did so.
+func (l *Log) copyTail(c *chain, ld *loader) (bool, error) {
 	last := c.segs[len(c.segs)-1]
 	if c.tree.size() == ld.floor {
-		return nil
+		return false, nil
 	}
 	fsys, floor := l.opts.FS, ld.floor
 	tmp := l.files.segment(floor) + ".tmp"
 	if _, err := copyBytes(fsys, last.path, ld.floorOffset, tmp); err != nil {
-		return err
+		return false, err
 	}
 	if floor == last.first {
 		// Nothing of this segment was signed: the copy takes its place.
 		if err := fsys.Rename(tmp, last.path); err != nil {
-			return err
+			return false, err
 		}
-		return fsys.SyncDir(l.files.dir)
+		return false, fsys.SyncDir(l.files.dir)
 	}
 	frontier, _, err := c.frontierAt(floor)
 	if err != nil {
-		return err
+		return false, err
 	}
 	head := segmentHead{Peer: l.peer, Log: LogName{ID: c.id}.IDString(), First: floor, Frontier: frontier.Hashes}
 	if err := writeHead(fsys, l.files.head(floor), head); err != nil {
-		return err
+		return false, err
 	}
 	if err := fsys.Rename(tmp, l.files.segment(floor)); err != nil {
-		return err
+		return false, err
 	}
 	if err := fsys.SyncDir(l.files.dir); err != nil {
-		return err
+		return false, err
 	}
-	if err := cut(fsys, last.path, ld.floorOffset); err != nil {
-		return err
-	}
-	c.splitLast(floor, l.files.segment(floor), ld.floorOffset)
-	return nil
+	return true, cut(fsys, last.path, ld.floorOffset)
 }
 
 // activate links the path to the last segment and opens it for appending.
 func (l *Log) activate(fresh *chain, kept *anchors, signed SignedState) error {
 	fsys := l.opts.FS
 	last := fresh.segs[len(fresh.segs)-1]
-	if err := durable.ReplaceLink(fsys, last.path, l.opts.Path); err != nil {
+	if err := l.takePath(last.path); err != nil {
 		return err
 	}
-	if err := fsys.SyncDir(l.files.dir); err != nil {
+	if err := l.openActive(last.path); err != nil {
 		return err
 	}
-	f, err := fsys.OpenFile(last.path, os.O_WRONLY|os.O_APPEND, 0)
-	if err != nil {
-		return err
+	if head, err := fsys.Stat(l.files.head(last.first)); err == nil {
+		l.active.born = head.ModTime()
 	}
-	l.file = f
 	l.chain.adopt(fresh)
 	if l.kept == nil {
 		l.kept = kept
@@ -298,6 +297,7 @@ func (l *Log) resign(signed SignedState) error {
 	if signed.Size == l.SignedSize() {
 		return nil
 	}
+	l.opts.Logger.Warn("the checkpoint of the last-signed state was not kept: a crash came between the two; it is made once more, the same to the byte", zap.Uint64("size", signed.Size))
 	name, _ := l.Name()
 	last, _ := l.kept.last()
 	frontier, pos, err := l.chain.frontierAt(signed.Size)

@@ -1,11 +1,12 @@
 package audit
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -20,8 +21,10 @@ import (
 
 const (
 	maxHeadFile = 16 << 10
-	headVersion = 1
+	headVersion = 2
 	seqDigits   = 20
+
+	defaultSegmentBytes = 128 << 20
 )
 
 // files names the files of one log.
@@ -32,6 +35,7 @@ type files struct {
 
 func (f files) segment(first uint64) string { return f.path(first, ".jsonl") }
 func (f files) head(first uint64) string    { return f.path(first, ".segment") }
+func (f files) index(first uint64) string   { return f.path(first, ".index") }
 func (f files) torn(first uint64, offset int64) string {
 	return f.path(first, fmt.Sprintf("-%d.torn", offset))
 }
@@ -45,8 +49,9 @@ func (f files) path(first uint64, suffix string) string {
 type segment struct {
 	first uint64
 	path  string
-	bytes int64 // up to the chain's size; later bytes are not read
-	gen   int   // tells a file from the one that replaced it under the same name
+	bytes int64  // up to the chain's size; later bytes are not read
+	marks []mark // one for each block that has records here
+	gen   int    // tells a file from the one that replaced it under the same name
 }
 
 // segmentHead is the content of a head file: what must be known of a segment to
@@ -61,15 +66,28 @@ type segmentHead struct {
 	Frontier []Hash `json:"frontier"`
 	// AdoptedBytes is the size of the file that was adopted as this segment.
 	AdoptedBytes int64 `json:"adopted_bytes,omitempty"`
+	// Check is the CRC-32C of the file with "check" empty, in hex.
+	Check string `json:"check"`
+}
+
+// encode makes the one form that a head has.
+func (h segmentHead) encode() ([]byte, error) {
+	h.Version, h.Check = headVersion, ""
+	raw, err := json.MarshalIndent(h, "", " ")
+	if err != nil {
+		return nil, err
+	}
+	h.Check = fmt.Sprintf("%08x", crc32.Checksum(append(raw, '\n'), crcTable))
+	raw, err = json.MarshalIndent(h, "", " ")
+	return append(raw, '\n'), err
 }
 
 func writeHead(fsys durable.FS, path string, h segmentHead) error {
-	h.Version = headVersion
-	raw, err := json.MarshalIndent(h, "", " ")
+	raw, err := h.encode()
 	if err != nil {
 		return err
 	}
-	return durable.WriteFile(fsys, path, append(raw, '\n'), 0o600)
+	return durable.WriteFile(fsys, path, raw, 0o600)
 }
 
 func readHead(fsys durable.FS, path string) (segmentHead, error) {
@@ -83,6 +101,9 @@ func readHead(fsys durable.FS, path string) (segmentHead, error) {
 	}
 	if h.Version != headVersion {
 		return h, &DamageError{File: path, Reason: fmt.Sprintf("has version %d, this program knows %d", h.Version, headVersion)}
+	}
+	if want, err := h.encode(); err != nil || !bytes.Equal(want, raw) {
+		return h, &DamageError{File: path, Reason: "is not as it was written: its checksum or its form is wrong"}
 	}
 	return h, nil
 }
@@ -136,28 +157,17 @@ func listSegments(fsys durable.FS, f files) ([]segment, error) {
 	return list, nil
 }
 
-// createSegment makes an empty segment file and its head, durable, name
-// included. An empty file that a crash left is used.
+// createSegment makes an empty segment file and its head, durable, names
+// included. What an earlier try left under the name is empty, or refused.
 func createSegment(fsys durable.FS, f files, h segmentHead) (segment, error) {
 	s := segment{first: h.First, path: f.segment(h.First)}
 	if err := writeHead(fsys, f.head(h.First), h); err != nil {
 		return s, err
 	}
-	file, err := fsys.OpenFile(s.path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return s, err
+	if info, err := fsys.Stat(s.path); err == nil && info.Size() != 0 {
+		return s, fmt.Errorf("%s exists and is not empty", s.path)
 	}
-	info, err := file.Stat()
-	if err == nil && info.Size() != 0 {
-		err = fmt.Errorf("%s exists and is not empty", s.path)
-	}
-	if err == nil {
-		err = file.Sync()
-	}
-	if err := errors.Join(err, file.Close()); err != nil {
-		return s, err
-	}
-	return s, fsys.SyncDir(f.dir)
+	return s, durable.WriteFile(fsys, s.path, nil, 0o600)
 }
 
 func exists(fsys durable.FS, path string) (bool, error) {

@@ -39,6 +39,7 @@ func (l *Log) bounds(from, to anchor) ([]anchor, error) {
 	}
 	var list []anchor
 	at := anchor{size: from.size, pos: from.pos}
+	lh := newLineHasher()
 	r := l.Reader(from.size)
 	defer r.Close()
 	for r.Seq() < to.size {
@@ -52,7 +53,7 @@ func (l *Log) bounds(from, to anchor) ([]anchor, error) {
 			list = append(list, at)
 			from = at
 		}
-		frontier.Append(LeafHash(rec.Line))
+		frontier.Append(lh.line(rec.ended()).hash)
 		at = step
 	}
 	return append(list, to), nil

@@ -55,7 +55,7 @@ func TestSignCrash(t *testing.T) {
 			if err := l.Close(); err != nil {
 				t.Fatal(err)
 			}
-			if rep, err := Verify(durable.OS{}, o.Path, o.SignedPath); err != nil || len(rep.Problems) > 0 {
+			if rep, err := Verify(o.Path, VerifyOptions{SignedPath: o.SignedPath}); err != nil || len(rep.Problems) > 0 {
 				t.Fatalf("operation %d: %v %v", k, rep.Problems, err)
 			}
 		}

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -55,6 +56,9 @@ func readSigned(fsys durable.FS, path, peer string) (SignedState, error) {
 	if s.Version != signedVersion {
 		return s, &DamageError{File: path, Reason: fmt.Sprintf("has version %d, this program knows %d", s.Version, signedVersion)}
 	}
+	if want, err := s.encode(); err != nil || !bytes.Equal(want, raw) {
+		return s, &DamageError{File: path, Reason: "is not as it was written"}
+	}
 	if peer != "" && s.Peer != peer {
 		return s, fmt.Errorf("%s is the last-signed state of %s, this node is %s: it belongs to another identity key", path, s.Peer, peer)
 	}
@@ -62,12 +66,18 @@ func readSigned(fsys durable.FS, path, peer string) (SignedState, error) {
 }
 
 func writeSigned(fsys durable.FS, path string, s SignedState) error {
-	s.Version = signedVersion
-	raw, err := json.Marshal(s)
+	raw, err := s.encode()
 	if err != nil {
 		return err
 	}
-	return durable.WriteFile(fsys, path, append(raw, '\n'), 0o600)
+	return durable.WriteFile(fsys, path, raw, 0o600)
+}
+
+// encode makes the one form that a state has.
+func (s SignedState) encode() ([]byte, error) {
+	s.Version = signedVersion
+	raw, err := json.Marshal(s)
+	return append(raw, '\n'), err
 }
 
 func dirOf(path string) string { return filepath.Dir(path) }

@@ -49,14 +49,18 @@ func (f Frontier) Equal(g Frontier) bool {
 }
 
 // Append adds one leaf.
-func (f *Frontier) Append(leaf Hash) {
-	for n := bits.TrailingZeros64(^f.Size); n > 0; n-- {
+func (f *Frontier) Append(leaf Hash) { f.appendSubtree(0, leaf) }
+
+// appendSubtree adds a complete subtree of 1<<level leaves. Size is a multiple
+// of that.
+func (f *Frontier) appendSubtree(level int, h Hash) {
+	for n := bits.TrailingZeros64(^(f.Size >> level)); n > 0; n-- {
 		last := len(f.Hashes) - 1
-		leaf = tlog.NodeHash(f.Hashes[last], leaf)
+		h = tlog.NodeHash(f.Hashes[last], h)
 		f.Hashes = f.Hashes[:last]
 	}
-	f.Hashes = append(f.Hashes, leaf)
-	f.Size++
+	f.Hashes = append(f.Hashes, h)
+	f.Size += 1 << level
 }
 
 // Root is the Merkle tree hash. That of the empty tree is SHA-256 of nothing;
@@ -80,32 +84,64 @@ const (
 	blockLevel = 8
 )
 
-// tree holds what a chain knows of its Merkle tree in memory: the hashes of all
+// tree holds what a chain knows of its Merkle tree in memory: the hashes of the
 // complete aligned subtrees of blockSize leaves and more, 64 bytes for every 256
 // records, and the frontier of the block that is not complete. The frontier at
 // any size then costs the hashing of at most blockSize-1 leaves.
+//
+// A tree may begin at a frontier: then it knows of the leaves before it what the
+// frontier says, which is what proofs of the leaves after it need.
 type tree struct {
-	levels [][]Hash // levels[k][i] is the subtree of leaves [i, i+1) << (blockLevel+k)
+	start  Frontier
+	levels []level
 	block  Frontier // of the leaves after the last complete block
 }
 
-func (t *tree) append(leaf Hash) {
-	t.block.Append(leaf)
+// level has the hashes of the subtrees [first+i, first+i+1) << (blockLevel+k).
+// first is even: a left sibling is known where its right one is.
+type level struct {
+	first  uint64
+	hashes []Hash
+}
+
+// newTree is the tree that goes on from a frontier.
+func newTree(start Frontier) tree {
+	t := tree{start: start}
+	blocks := start.Size / blockSize
+	hashes := start.Hashes
+	t.levels = make([]level, bits.Len64(blocks))
+	for k := len(t.levels) - 1; k >= 0; k-- {
+		t.levels[k].first = blocks >> k
+		if blocks>>k&1 == 1 {
+			t.levels[k] = level{blocks>>k - 1, []Hash{hashes[0]}}
+			hashes = hashes[1:]
+		}
+	}
+	t.block = Frontier{start.Size % blockSize, append([]Hash(nil), hashes...)}
+	return t
+}
+
+func (t *tree) append(leaf Hash) { t.appendSubtree(0, leaf) }
+
+// appendSubtree adds a complete aligned subtree of 1<<k leaves, a block at most.
+func (t *tree) appendSubtree(k int, h Hash) {
+	t.block.appendSubtree(k, h)
 	if t.block.Size < blockSize {
 		return
 	}
-	h := t.block.Root()
+	h = t.block.Root()
 	t.block = Frontier{Hashes: t.block.Hashes[:0]}
 	for k := 0; ; k++ {
 		if k == len(t.levels) {
-			t.levels = append(t.levels, nil)
+			t.levels = append(t.levels, level{})
 		}
-		t.levels[k] = append(t.levels[k], h)
-		n := len(t.levels[k])
-		if n%2 == 1 {
+		lv := &t.levels[k]
+		lv.hashes = append(lv.hashes, h)
+		n := len(lv.hashes)
+		if (lv.first+uint64(n))%2 == 1 {
 			return
 		}
-		h = tlog.NodeHash(t.levels[k][n-2], t.levels[k][n-1])
+		h = tlog.NodeHash(lv.hashes[n-2], h)
 	}
 }
 
@@ -113,22 +149,42 @@ func (t *tree) size() uint64 {
 	if len(t.levels) == 0 {
 		return t.block.Size
 	}
-	return uint64(len(t.levels[0]))*blockSize + t.block.Size
+	return (t.levels[0].first+uint64(len(t.levels[0].hashes)))*blockSize + t.block.Size
+}
+
+// node is the hash of the subtree [i, i+1) << (blockLevel+k), false if it is not
+// known: not complete, or before the tree's start.
+func (t *tree) node(k int, i uint64) (Hash, bool) {
+	if k >= len(t.levels) || i < t.levels[k].first || i-t.levels[k].first >= uint64(len(t.levels[k].hashes)) {
+		return Hash{}, false
+	}
+	return t.levels[k].hashes[i-t.levels[k].first], true
 }
 
 // frontier is that of the whole tree.
 func (t *tree) frontier() Frontier { return t.frontierAt(t.size(), t.block) }
 
 // frontierAt is the frontier at size, of which rest are the leaves after the
-// last complete block.
+// last complete block. size is not below the start's.
 func (t *tree) frontierAt(size uint64, rest Frontier) Frontier {
 	blocks := size / blockSize
 	f := Frontier{Size: size, Hashes: make([]Hash, 0, bits.OnesCount64(size))}
 	for k := bits.Len64(blocks) - 1; k >= 0; k-- {
 		if blocks>>k&1 == 1 {
-			f.Hashes = append(f.Hashes, t.levels[k][(blocks>>k)-1])
+			h, _ := t.node(k, blocks>>k-1)
+			f.Hashes = append(f.Hashes, h)
 		}
 	}
 	f.Hashes = append(f.Hashes, rest.Hashes...)
 	return f
+}
+
+// restAt is what is known of the block at size before any of its lines is read:
+// nothing, or the start's part of it.
+func (t *tree) restAt(size uint64) Frontier {
+	if size/blockSize != t.start.Size/blockSize {
+		return Frontier{}
+	}
+	whole := bits.OnesCount64(t.start.Size / blockSize)
+	return Frontier{t.start.Size % blockSize, append([]Hash(nil), t.start.Hashes[whole:]...)}
 }

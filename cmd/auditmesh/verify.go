@@ -6,11 +6,13 @@ import (
 	"path/filepath"
 	"text/tabwriter"
 
+	"golang.org/x/term"
+
 	"auditmesh/audit"
-	"auditmesh/internal/durable"
 )
 
 type verifyCmd struct {
+	Deep  bool     `help:"Decode every line too, and count those that are unreadable."`
 	Paths []string `arg:"" optional:"" help:"Logs (their active files) or directories of copies. Without any: the own log and all copies."`
 }
 
@@ -38,7 +40,7 @@ func (c *verifyCmd) Run(a *app) error {
 		if own, err := filepath.Abs(path); err == nil && own == cfg.LogPath() {
 			signed = cfg.SignedPath()
 		}
-		rep, err := audit.Verify(durable.OS{}, path, signed)
+		rep, err := audit.Verify(path, audit.VerifyOptions{SignedPath: signed, Deep: c.Deep, Progress: a.progress(path)})
 		if err != nil {
 			if os.IsNotExist(err) && len(c.Paths) == 0 {
 				continue // no log yet
@@ -71,11 +73,28 @@ func (a *app) showReport(rep audit.Report) {
 	if len(rep.Problems) > 0 {
 		verdict = "NOT OK"
 	}
-	fmt.Fprintf(w, "%s\t%s\t%d records\t%d signed\t%s\t%d unreadable\n", verdict, rep.Path, rep.Records, rep.Signed, bytesText(uint64(rep.Bytes)), rep.Unreadable)
+	fmt.Fprintf(w, "%s\t%s\t%d records\t%d signed\t%s", verdict, rep.Path, rep.Records-rep.First, rep.Signed, bytesText(uint64(rep.Bytes)))
+	if rep.Deep {
+		fmt.Fprintf(w, "\t%d unreadable", rep.Unreadable)
+	}
+	fmt.Fprintln(w)
 	if rep.Unfinished > 0 {
 		fmt.Fprintf(w, "\t%d bytes at the end have no newline: they are being written, or were never acknowledged\n", rep.Unfinished)
 	}
-	for _, p := range rep.Problems {
+	for _, p := range append(rep.Problems, rep.Derived...) {
 		fmt.Fprintf(w, "\t%s\n", printable(p))
+	}
+}
+
+// progress shows on a terminal how much of a file was read.
+func (a *app) progress(path string) func(done, total int64) {
+	if a.opts.JSON || !term.IsTerminal(int(a.stderr.Fd())) {
+		return nil
+	}
+	return func(done, total int64) {
+		fmt.Fprintf(a.stderr, "\r\x1b[K%s  %s of %s", path, bytesText(uint64(done)), bytesText(uint64(total)))
+		if done == total {
+			fmt.Fprint(a.stderr, "\r\x1b[K")
+		}
 	}
 }

@@ -42,6 +42,8 @@ type FS interface {
 	// Link makes a second hard link.
 	Link(from, to string) error
 	Stat(path string) (fs.FileInfo, error)
+	// SameFile says whether two results of Stat are of one file, as os.SameFile.
+	SameFile(a, b fs.FileInfo) bool
 	ReadDir(path string) ([]fs.DirEntry, error)
 	MkdirAll(path string, perm fs.FileMode) error
 	// SyncDir makes the names in a directory durable.

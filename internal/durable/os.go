@@ -50,6 +50,9 @@ func (OS) Link(from, to string) error { return os.Link(from, to) }
 // Stat is os.Stat.
 func (OS) Stat(path string) (fs.FileInfo, error) { return os.Stat(path) }
 
+// SameFile is os.SameFile.
+func (OS) SameFile(a, b fs.FileInfo) bool { return os.SameFile(a, b) }
+
 // ReadDir is os.ReadDir.
 func (OS) ReadDir(path string) ([]fs.DirEntry, error) { return os.ReadDir(path) }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/pelletier/go-toml/v2"
 
@@ -21,6 +22,10 @@ type Config struct {
 	// AuditLogPath is the log's active file, relative to the data directory.
 	// Empty disables auditing; absent is "log/audit.jsonl".
 	AuditLogPath *string `toml:"audit_log_path" json:"audit_log_path"`
+	// SegmentBytes and SegmentAge say when a segment of the log is sealed and the
+	// next begun. Absent: at 128 MiB, and never for its age ("24h").
+	SegmentBytes int64    `toml:"segment_bytes" json:"segment_bytes"`
+	SegmentAge   Duration `toml:"segment_age" json:"segment_age"`
 	// AuditTasklistID joins the mesh of that tasklist. Empty: no network.
 	AuditTasklistID string `toml:"audit_tasklist_id" json:"audit_tasklist_id"`
 	// AgentID is the agent that `exec` acts for: 64 lower-case hex digits.
@@ -35,6 +40,22 @@ type Config struct {
 	Members []string `toml:"members" json:"members"`
 	// LogLevel is debug, info, warn or error.
 	LogLevel string `toml:"log_level" json:"log_level"`
+}
+
+// Duration is a time.Duration, in its own text form: "90s", "24h".
+type Duration time.Duration
+
+// MarshalText is that of encoding.TextMarshaler.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// UnmarshalText is that of encoding.TextUnmarshaler.
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	if err == nil && v < 0 {
+		err = errors.New("a duration is not negative")
+	}
+	*d = Duration(v)
+	return err
 }
 
 const (
@@ -96,6 +117,9 @@ func (c *Config) fill() {
 	if len(c.Listen) == 0 {
 		c.Listen = []string{"/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-v1"}
 	}
+	if c.SegmentBytes == 0 {
+		c.SegmentBytes = 128 << 20
+	}
 	if c.LogLevel == "" {
 		c.LogLevel = "info"
 	}
@@ -110,6 +134,9 @@ func (c Config) Check() error {
 	}
 	if c.AuditTasklistID == "" && (len(c.Bootstrap) > 0 || len(c.Members) > 0) {
 		return errors.New("members or bootstrap are given without audit_tasklist_id: name the tasklist, without which no network is opened")
+	}
+	if c.SegmentBytes < 64<<10 {
+		return fmt.Errorf("segment_bytes: %d is less than %d: a segment is to hold some records", c.SegmentBytes, 64<<10)
 	}
 	switch c.LogLevel {
 	case "debug", "info", "warn", "error":

@@ -87,7 +87,10 @@ func OpenLog(cfg Config, id Identity, logger *zap.Logger) (*audit.Log, error) {
 	if path == "" {
 		return nil, nil
 	}
-	l, err := audit.Open(audit.Options{Path: path, SignedPath: cfg.SignedPath(), Key: id.Key, Logger: logger})
+	l, err := audit.Open(audit.Options{
+		Path: path, SignedPath: cfg.SignedPath(), Key: id.Key, Logger: logger,
+		SegmentBytes: cfg.SegmentBytes, SegmentAge: time.Duration(cfg.SegmentAge),
+	})
 	if err != nil {
 		return nil, fmt.Errorf("open the log: %w", err)
 	}
