@@ -20,6 +20,7 @@ type Position struct {
 type group struct {
 	buf   []byte
 	lines []hashedLine
+	after []func() // what to call for members that do not wait
 
 	lead chan struct{}
 	done chan struct{}
@@ -28,32 +29,79 @@ type group struct {
 	err   error
 }
 
-// Append commits the events as consecutive records and returns the position of
-// the first. It returns nil only after they are durable. Events are encoded and
-// hashed on the caller's goroutine; a lone caller also writes and syncs there,
-// and whoever comes meanwhile shares the next sync.
+// Append commits one event. It returns nil only after that is durable. The event
+// is encoded and hashed on the caller's goroutine; a lone caller also writes and
+// syncs there, and whoever comes meanwhile shares the next sync.
 //
 // Errors: a *FieldError for an event that does not fit the format, ErrPoisoned,
 // ErrOverloaded and ErrClosed when nothing was written; ErrInDoubt when the
 // write or sync failed, or when ctx ended before the answer was known.
-func (l *Log) Append(ctx context.Context, events ...Event) (Position, error) {
-	g := &group{lead: make(chan struct{}), done: make(chan struct{})}
+func (l *Log) Append(ctx context.Context, e Event) (Position, error) {
+	return l.AppendBatch(ctx, []Event{e})
+}
+
+// AppendBatch is Append of events that become consecutive records, all of them
+// or, if it fails with something other than ErrInDoubt, none. It returns the
+// position of the first.
+func (l *Log) AppendBatch(ctx context.Context, events []Event) (Position, error) {
+	g, err := newGroup(events)
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return Position{}, err
+	}
+	return l.commitOrJoin(ctx, g)
+}
+
+// AppendAsync is AppendBatch for a caller that does not wait: done is called once
+// with what AppendBatch returns, on a goroutine of the log's, in the order of the
+// records within a commit. When it returns an error nothing was written and done
+// is not called; ErrOverloaded is how it pushes back.
+func (l *Log) AppendAsync(events []Event, done func(first Position, err error)) error {
+	g, err := newGroup(events)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.refusalLocked(len(g.buf)); err != nil {
+		return err
+	}
+	if !l.busy {
+		l.busy = true
+		go func() {
+			l.commit(g)
+			done(l.result(g, 0))
+		}()
+		return nil
+	}
+	l.pending += len(g.buf)
+	if next := l.next; next != nil {
+		index := next.join(g)
+		next.after = append(next.after, func() { done(l.result(next, index)) })
+		return nil
+	}
+	l.next = g
+	go func() { done(l.lead(context.Background(), g)) }()
+	return nil
+}
+
+func newGroup(events []Event) (*group, error) {
+	g := &group{lead: make(chan struct{}), done: make(chan struct{}), lines: make([]hashedLine, 0, len(events))}
+	lh := newLineHasher()
 	for _, e := range events {
 		start := len(g.buf)
 		var err error
 		if g.buf, err = AppendLine(g.buf, e); err != nil {
-			return Position{}, err
+			return nil, err
 		}
-		line := g.buf[start:]
-		g.lines = append(g.lines, hashedLine{LeafHash(line[:len(line)-1]), len(line), e.Time()})
+		g.lines = append(g.lines, lh.timed(g.buf[start:], e.Time()))
 	}
 	if len(events) == 0 {
-		return Position{}, errors.New("append: no event was given")
+		return nil, errors.New("append: no event was given")
 	}
-	if err := ctx.Err(); err != nil {
-		return Position{}, err
-	}
-	return l.commitOrJoin(ctx, g)
+	return g, nil
 }
 
 func (l *Log) commitOrJoin(ctx context.Context, g *group) (Position, error) {
@@ -146,12 +194,12 @@ func (l *Log) commit(g *group) {
 		l.mu.Lock() // whoever is told finds the log poisoned
 		l.poisonLocked(err)
 		l.mu.Unlock()
-		close(g.done)
+		g.finish()
 		l.handOver(err)
 		return
 	}
 	l.chain.grow(g.lines)
-	close(g.done)
+	g.finish()
 	if displaced {
 		l.opts.Logger.Warn("the log's path led elsewhere, as a foreign logrotate leaves it; no record was lost", zap.String("path", l.opts.Path))
 		err = l.rotate("displaced")
@@ -159,6 +207,18 @@ func (l *Log) commit(g *group) {
 		err = l.rotate("size or age")
 	}
 	l.handOver(err)
+}
+
+// finish tells the members of a group what became of it.
+func (g *group) finish() {
+	close(g.done)
+	if len(g.after) > 0 {
+		go func() {
+			for _, call := range g.after {
+				call()
+			}
+		}()
+	}
 }
 
 // handOver ends what kept the log busy. A group that formed meanwhile gets the
@@ -178,7 +238,7 @@ func (l *Log) handOver(err error) {
 		close(next.lead)
 	default:
 		next.err = fmt.Errorf("%w: %w", ErrPoisoned, err)
-		close(next.done)
+		next.finish()
 	}
 	if err != nil {
 		l.wake() // recovery needs the log when it is not busy

@@ -174,7 +174,7 @@ func TestConflictIsRefusedAndKept(t *testing.T) {
 	honest, forked := openLog(t, testOptions(t, 1)), openLog(t, testOptions(t, 1))
 	appendN(t, honest, 0, 10)
 	appendN(t, forked, 0, 5)
-	if _, err := forked.Append(t.Context(), started(99), started(98), started(97), started(96), started(95), started(94)); err != nil {
+	if _, err := forked.AppendBatch(t.Context(), []Event{started(99), started(98), started(97), started(96), started(95), started(94)}); err != nil {
 		t.Fatal(err)
 	}
 	for _, l := range []*Log{honest, forked} {

@@ -17,7 +17,12 @@ import (
 // What is not one JSON object in valid UTF-8 without duplicate names, or lacks
 // a field that its event needs, is an error: such a record is shown as
 // unreadable and operates on nothing. The rules are part of the fold (docs/formats.md).
-func Decode(line []byte) (Event, error) { return decode(line, nil) }
+func Decode(line []byte) (Event, error) {
+	if e := canonical(line); e != nil {
+		return e, nil
+	}
+	return decode(line, nil)
+}
 
 // ParseInput reads one event that a client wants appended, strictly: the five
 // events exactly as the format has them, or an application's own "x-…".

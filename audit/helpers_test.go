@@ -58,7 +58,7 @@ func appendN(t testing.TB, l *Log, from, to int) {
 	for i := from; i < to; i++ {
 		events = append(events, started(i))
 	}
-	pos, err := l.Append(t.Context(), events...)
+	pos, err := l.AppendBatch(t.Context(), events)
 	if err != nil {
 		t.Fatal(err)
 	}

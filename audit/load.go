@@ -41,6 +41,39 @@ type pendingIndex struct {
 	first uint64
 	good  int    // entries that the file has
 	more  []byte // entries
+	// An index that is made from the beginning goes to a file of another name
+	// meanwhile: the old one may be what tells which line was changed.
+	spill *indexWriter
+	spilt int // entries
+}
+
+const spillBytes = 128 << 10
+
+func (p *pendingIndex) add(c *chain, e *entry) {
+	p.more = e.encode(p.more)
+	if p.good > 0 || len(p.more) < spillBytes {
+		return
+	}
+	if p.spill == nil {
+		p.spill = newIndexWriter(c.fsys, c.files.index(p.first)+spillSuffix, p.first, 0)
+	}
+	p.spill.write(p.more)
+	p.spilt += len(p.more) / indexEntry
+	p.more = p.more[:0]
+}
+
+const spillSuffix = ".new"
+
+// install gives the spilt entries their name.
+func (p *pendingIndex) install(c *chain) {
+	if p.spill == nil {
+		return
+	}
+	p.spill.close()
+	if p.spill.err == nil && c.fsys.Rename(p.spill.path, c.files.index(p.first)) == nil {
+		p.good, p.spilt = p.spilt, 0
+	}
+	p.spill = nil
 }
 
 // readChain reads a log with its indexes, and where that does not lead to what
@@ -48,15 +81,33 @@ type pendingIndex struct {
 func readChain(c *chain, kept *anchors, floor uint64, read func(*loader) error) (*loader, error) {
 	ld := &loader{chain: c, kept: kept, floor: floor, useIndex: true}
 	err := read(ld)
+	if err != nil && ld.fromIndex == 0 {
+		ld.abandon()
+	}
 	if err == nil || ld.fromIndex == 0 {
 		return ld, err
 	}
+	ld.abandon()
 	c.segs, c.tree, c.bytes, c.id, c.open, c.sum = nil, tree{}, 0, Hash{}, entry{}, compactRange{}
 	for i := range kept.list {
 		kept.list[i].pos = unknownPos
 	}
 	ld = &loader{chain: c, kept: kept, floor: floor}
-	return ld, read(ld)
+	if err = read(ld); err != nil {
+		ld.abandon()
+	}
+	return ld, err
+}
+
+// abandon forgets indexes that are not to be written.
+func (l *loader) abandon() {
+	for i := range l.indexes {
+		if w := l.indexes[i].spill; w != nil {
+			w.close()
+			l.chain.fsys.Remove(w.path) //nolint:errcheck // derived, and overwritten when it is next made
+		}
+	}
+	l.indexes = nil
 }
 
 // head reads a segment's head, and compares it with the lines before it. The
@@ -144,7 +195,7 @@ func (l *loader) finished(e *entry) {
 		l.onEntry(e)
 		return
 	}
-	l.pending().more = e.encode(l.pending().more)
+	l.pending().add(l.chain, e)
 }
 
 // noLimit is the limit of a last segment, which ends where its lines do.
@@ -276,8 +327,13 @@ func (l *loader) complete() error {
 // open for what is appended. A failure is the index's own: see indexWriter.
 func (l *loader) writeIndexes() {
 	c := l.chain
-	for i, p := range l.indexes {
+	for i := range l.indexes {
+		p := &l.indexes[i]
+		p.install(c)
 		last := i == len(l.indexes)-1
+		if p.spilt > 0 {
+			continue // an index that could not be written: none is made
+		}
 		if !last && p.good > 0 && len(p.more) == 0 {
 			continue
 		}

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"hash"
-
-	"golang.org/x/mod/sumdb/tlog"
 )
 
 // hashedLine is what is kept of a line once it was hashed.
@@ -26,12 +24,26 @@ func newLineHasher() *lineHasher { return &lineHasher{h: sha256.New()} }
 var leafPrefix = []byte{0} // RFC 6962, section 2.1
 
 // line hashes a line that ends in a newline.
-func (lh *lineHasher) line(line []byte) hashedLine {
+func (lh *lineHasher) line(line []byte) hashedLine { return lh.timed(line, lineTime(line)) }
+
+// timed is line where the line's time is known.
+func (lh *lineHasher) timed(line []byte, time uint64) hashedLine {
 	lh.h.Reset()
 	lh.h.Write(leafPrefix)
 	lh.h.Write(line[:len(line)-1])
 	lh.h.Sum(lh.sum[:0])
-	return hashedLine{lh.sum, len(line), lineTime(line)}
+	return hashedLine{lh.sum, len(line), time}
+}
+
+// hashInPlace hashes the line [start, end) of buf, newline included, without a
+// copy: the byte before it stands in for the prefix meanwhile. The caller alone
+// uses buf, and start is not 0.
+func hashInPlace(buf []byte, start, end int) hashedLine {
+	before := buf[start-1]
+	buf[start-1] = leafPrefix[0]
+	h := sha256.Sum256(buf[start-1 : end-1])
+	buf[start-1] = before
+	return hashedLine{h, end - start, lineTime(buf[start:end])}
 }
 
 // hashLines hashes whole lines that stand one after the other.
@@ -115,7 +127,7 @@ func (r *compactRange) add(n subtree) {
 			break
 		}
 		start -= 1 << n.level
-		n = subtree{n.level + 1, tlog.NodeHash(left.hash, n.hash)}
+		n = subtree{n.level + 1, nodeHash(left.hash, n.hash)}
 		r.nodes = r.nodes[:len(r.nodes)-1]
 	}
 	r.nodes = append(r.nodes, n)
@@ -125,7 +137,7 @@ func (r *compactRange) add(n subtree) {
 func (r *compactRange) root() Hash {
 	root := r.nodes[len(r.nodes)-1].hash
 	for i := len(r.nodes) - 2; i >= 0; i-- {
-		root = tlog.NodeHash(r.nodes[i].hash, root)
+		root = nodeHash(r.nodes[i].hash, root)
 	}
 	return root
 }

@@ -210,7 +210,7 @@ func (c *chain) block(b uint64) (map[subtreeAt]Hash, error) {
 				break
 			}
 			start -= 1 << n.level
-			n.hash = tlog.NodeHash(built.nodes[left].hash, n.hash)
+			n.hash = nodeHash(built.nodes[left].hash, n.hash)
 			built.nodes = built.nodes[:left]
 		}
 		built.nodes = append(built.nodes, n)

@@ -233,7 +233,7 @@ func (l *Log) tidy(first uint64) error {
 	}
 	for _, e := range entries {
 		name := e.Name()
-		if !strings.HasPrefix(name, l.files.name+"-") || !strings.HasSuffix(name, ".segment") && !strings.HasSuffix(name, ".index") {
+		if !strings.HasPrefix(name, l.files.name+"-") || !strings.HasSuffix(name, ".segment") && !strings.Contains(name, ".index") {
 			continue
 		}
 		if filepath.Join(l.files.dir, name) < l.files.path(first, "") {

@@ -62,9 +62,8 @@ func (s *scan) run(r io.Reader, fn func(piece) error) (int64, error) {
 	})
 	for range workers {
 		wg.Go(func() {
-			lh := newLineHasher()
 			for c := range jobs {
-				s.hash(c, lh)
+				s.hash(c)
 				close(c.done)
 			}
 		})
@@ -104,17 +103,17 @@ func (s *scan) read(r io.Reader, free <-chan []byte, stop <-chan struct{}, emit 
 		case <-stop:
 			return
 		}
-		if want := chunkBytes + len(rest); cap(buf) < want {
+		if want := 1 + chunkBytes + len(rest); cap(buf) < want {
 			buf = make([]byte, 0, want)
 		}
-		buf = append(buf[:0], rest...)
+		buf = append(append(buf[:0], 0), rest...) // a byte for hashInPlace
 		n, err := io.ReadFull(r, buf[len(buf):len(buf)+chunkBytes])
 		buf = buf[:len(buf)+n]
 		if errors.Is(err, io.ErrUnexpectedEOF) {
 			err = io.EOF
 		}
-		end := bytes.LastIndexByte(buf, '\n') + 1
-		c := &chunk{buf: buf, lines: buf[:end], first: seq, offset: offset, done: make(chan struct{})}
+		end := max(1, bytes.LastIndexByte(buf, '\n')+1)
+		c := &chunk{buf: buf, lines: buf[1:end], first: seq, offset: offset, done: make(chan struct{})}
 		rest = append(rest[:0], buf[end:]...)
 		lines := uint64(bytes.Count(c.lines, []byte{'\n'}))
 		if seq+lines > s.until {
@@ -149,7 +148,7 @@ func firstLines(lines []byte, n int) []byte {
 }
 
 // hash makes the pieces of a chunk.
-func (s *scan) hash(c *chunk, lh *lineHasher) {
+func (s *scan) hash(c *chunk) {
 	cut, _ := slices.BinarySearch(s.cuts, c.first+1)
 	p := piece{first: c.first, offset: c.offset}
 	emit := func() {
@@ -158,10 +157,11 @@ func (s *scan) hash(c *chunk, lh *lineHasher) {
 		}
 		p = piece{first: p.end(), offset: p.offset + p.bytes, prints: make([]uint16, 0, blockSize)}
 	}
-	for lines := c.lines; len(lines) > 0; {
-		n := bytes.IndexByte(lines, '\n') + 1
-		line := lines[:n]
-		lines = lines[n:]
+	limit := 1 + len(c.lines)
+	for start, end := 1, 1; start < limit; start = end {
+		n := bytes.IndexByte(c.buf[start:limit], '\n') + 1
+		end = start + n
+		line := c.buf[start:end]
 		at := p.offset + p.bytes
 		if n > MaxLine {
 			c.err = errLineTooLong
@@ -179,7 +179,7 @@ func (s *scan) hash(c *chunk, lh *lineHasher) {
 				p.unreadable++
 			}
 		}
-		full := p.add(lh.line(line))
+		full := p.add(hashInPlace(c.buf, start, end))
 		if cut < len(s.cuts) && p.end() == s.cuts[cut] {
 			cut++
 			full = true

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"math/bits"
 
@@ -12,6 +13,15 @@ type Hash = tlog.Hash
 
 // LeafHash is the hash of a record: its line without the newline.
 func LeafHash(line []byte) Hash { return tlog.RecordHash(line) }
+
+// nodeHash is tlog.NodeHash without its garbage.
+func nodeHash(left, right Hash) Hash {
+	var buf [1 + 2*sha256.Size]byte
+	buf[0] = 1 // RFC 6962, section 2.1
+	copy(buf[1:], left[:])
+	copy(buf[1+sha256.Size:], right[:])
+	return sha256.Sum256(buf[:])
+}
 
 // Frontier is the Merkle frontier of a tree: the hashes of the complete
 // subtrees that its size decomposes into, largest first. It is all that is
@@ -56,7 +66,7 @@ func (f *Frontier) Append(leaf Hash) { f.appendSubtree(0, leaf) }
 func (f *Frontier) appendSubtree(level int, h Hash) {
 	for n := bits.TrailingZeros64(^(f.Size >> level)); n > 0; n-- {
 		last := len(f.Hashes) - 1
-		h = tlog.NodeHash(f.Hashes[last], h)
+		h = nodeHash(f.Hashes[last], h)
 		f.Hashes = f.Hashes[:last]
 	}
 	f.Hashes = append(f.Hashes, h)
@@ -71,7 +81,7 @@ func (f Frontier) Root() Hash {
 	}
 	root := f.Hashes[len(f.Hashes)-1]
 	for i := len(f.Hashes) - 2; i >= 0; i-- {
-		root = tlog.NodeHash(f.Hashes[i], root)
+		root = nodeHash(f.Hashes[i], root)
 	}
 	return root
 }
@@ -141,7 +151,7 @@ func (t *tree) appendSubtree(k int, h Hash) {
 		if (lv.first+uint64(n))%2 == 1 {
 			return
 		}
-		h = tlog.NodeHash(lv.hashes[n-2], h)
+		h = nodeHash(lv.hashes[n-2], h)
 	}
 }
 

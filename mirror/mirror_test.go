@@ -78,7 +78,7 @@ func (r *replica) reopen(t testing.TB) {
 
 func (r *replica) append(t testing.TB, events ...audit.Event) {
 	t.Helper()
-	if _, err := r.log.Append(t.Context(), events...); err != nil {
+	if _, err := r.log.AppendBatch(t.Context(), events); err != nil {
 		t.Fatal(err)
 	}
 }

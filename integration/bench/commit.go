@@ -1,15 +1,12 @@
 package main
 
 import (
-	"encoding/json"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"sync"
-	"text/tabwriter"
 	"time"
 )
 
@@ -17,67 +14,89 @@ import (
 type comparison struct {
 	Callers int     `json:"callers"`
 	Beside  string  `json:"beside"`
-	Bar     float64 `json:"bar"`
+	Bar     float64 `json:"bar,omitempty"` // of the ratio; 0: for information
 
 	Ours   float64 `json:"ours_per_second"`   // median
 	Theirs float64 `json:"theirs_per_second"` // median
+	Micros float64 `json:"ours_latency_us"`   // median of the mean time of one append
 	Lower  float64 `json:"ratio_lower_quartile"`
 	Ratio  float64 `json:"ratio_median"`
 	Upper  float64 `json:"ratio_upper_quartile"`
+
+	ours, theirs func(dir string) (appender, error)
 }
 
-// short says whether the bar is missed: by the upper quartile too, since single
-// rounds on a shared machine are noise.
-func (c comparison) short() bool { return c.Upper < c.Bar }
+const batchSize = 1000
 
-// commit measures durable events a second. Each round measures ours and the
-// other one after the other, in turn which comes first.
-func commit(args []string, w io.Writer) (ok bool, err error) {
-	flags := flag.NewFlagSet("commit", flag.ContinueOnError)
+func comparisons() []comparison {
+	const group, seed = "bare group loop", "open, append, fdatasync, close (the seed's way)"
+	rows := []comparison{
+		{Callers: 1, Beside: "bare append and fdatasync", Bar: 0.85, theirs: newBare},
+		{Callers: 16, Beside: group, Bar: 0.85, theirs: newGroupLoop},
+		{Callers: 64, Beside: group, Bar: 0.85, theirs: newGroupLoop},
+		{Callers: 512, Beside: group, Bar: 0.6, theirs: newGroupLoop},
+		{Callers: 64, Beside: seed, Bar: 7, theirs: newSeedsWay},
+		{Callers: 1, Beside: fmt.Sprintf("AppendBatch of %d beside the same bytes, one fdatasync", batchSize), Bar: 0.35, ours: newOursBatch, theirs: newBareBatch},
+	}
+	for _, p := range peers() {
+		rows = append(rows, comparison{Callers: 64, Beside: p.name + ", one record at a time", Bar: 10, theirs: p.open})
+	}
+	for _, p := range sharingPeers() {
+		rows = append(rows, comparison{Callers: 64, Beside: p.name + ", as many callers", theirs: p.open})
+	}
+	for _, p := range batchingPeers() {
+		rows = append(rows, comparison{Callers: 1, Beside: fmt.Sprintf("%s, %d records in a batch, beside AppendBatch", p.name, batchSize), ours: newOursBatch, theirs: p.open})
+	}
+	for i := range rows {
+		if rows[i].ours == nil {
+			rows[i].ours = newOurs
+		}
+	}
+	return rows
+}
+
+// commitCommand measures durable events a second. Each round measures ours and
+// the other one after the other, in turn which comes first. A bar is short only
+// if the upper quartile is, since single rounds on a shared machine are noise.
+func commitCommand(flags *flag.FlagSet, args []string) (result, error) {
 	rounds := flags.Int("rounds", 15, "pairs measured for each row")
 	span := flags.Duration("for", 300*time.Millisecond, "time of one measurement")
-	asJSON := flags.Bool("json", false, "print JSON")
-	check := flags.Bool("check", false, "exit 1 if a bar is missed")
 	if err := flags.Parse(args); err != nil {
-		return false, err
+		return result{}, err
 	}
-	rows := []comparison{
-		{Callers: 1, Beside: "bare append and fdatasync", Bar: 0.85},
-		{Callers: 16, Beside: "bare group loop", Bar: 0.85},
-		{Callers: 64, Beside: "bare group loop", Bar: 0.85},
-		{Callers: 512, Beside: "bare group loop", Bar: 0.6},
-		{Callers: 64, Beside: "open, append, fdatasync, close (the seed's way)", Bar: 7},
-	}
-	ways := map[string]func(dir string) (appender, error){
-		"bare append and fdatasync":                       newBare,
-		"bare group loop":                                 newGroupLoop,
-		"open, append, fdatasync, close (the seed's way)": newSeedsWay,
-	}
+	rows := comparisons()
+	r := result{Header: []string{"CALLERS", "BESIDE", "OURS/S", "THEIRS/S", "OURS µS", "RATIO", "QUARTILES"}}
 	dir, err := os.MkdirTemp(".", "bench-")
 	if err != nil {
-		return false, err
+		return r, err
 	}
 	defer os.RemoveAll(dir)
 	for i := range rows {
-		if err := rows[i].measure(dir, ways[rows[i].Beside], *rounds, *span); err != nil {
-			return false, err
+		c := &rows[i]
+		if err := c.measure(dir, *rounds, *span); err != nil {
+			return r, fmt.Errorf("%s: %w", c.Beside, err)
+		}
+		r.Table = append(r.Table, []string{
+			fmt.Sprint(c.Callers), c.Beside, fmt.Sprintf("%.0f", c.Ours), fmt.Sprintf("%.0f", c.Theirs), fmt.Sprintf("%.0f", c.Micros),
+			fmt.Sprintf("%.2f", c.Ratio), fmt.Sprintf("%.2f to %.2f", c.Lower, c.Upper),
+		})
+		if c.Bar > 0 {
+			r.Bars = append(r.Bars, bar{Name: fmt.Sprintf("%d callers beside %s", c.Callers, c.Beside), Measured: c.Ratio, Bar: c.Bar, OK: c.Upper >= c.Bar})
 		}
 	}
-	if err := report(w, rows, *asJSON); err != nil {
-		return false, err
-	}
-	return !*check || !slices.ContainsFunc(rows, comparison.short), nil
+	r.Rows = rows
+	return r, nil
 }
 
-func (c *comparison) measure(dir string, theirs func(string) (appender, error), rounds int, span time.Duration) error {
+func (c *comparison) measure(dir string, rounds int, span time.Duration) error {
 	var mine, other, ratios []float64
 	for round := range rounds {
 		var rate [2]float64
 		for turn := range 2 {
 			which := (turn + round) % 2
-			open := theirs
+			open := c.theirs
 			if which == 0 {
-				open = newOurs
+				open = c.ours
 			}
 			sub, err := os.MkdirTemp(dir, "run-")
 			if err != nil {
@@ -93,6 +112,7 @@ func (c *comparison) measure(dir string, theirs func(string) (appender, error), 
 		mine, other, ratios = append(mine, rate[0]), append(other, rate[1]), append(ratios, rate[0]/rate[1])
 	}
 	c.Ours, c.Theirs = quantile(mine, 0.5), quantile(other, 0.5)
+	c.Micros = 1e6 * float64(c.Callers) / c.Ours
 	c.Lower, c.Ratio, c.Upper = quantile(ratios, 0.25), quantile(ratios, 0.5), quantile(ratios, 0.75)
 	return nil
 }
@@ -132,27 +152,8 @@ func throughput(open func(string) (appender, error), dir string, callers int, sp
 		}
 		total += n
 	}
+	if b, ok := a.(interface{ size() int }); ok {
+		total *= b.size()
+	}
 	return float64(total) / took, a.close()
-}
-
-func report(w io.Writer, rows []comparison, asJSON bool) error {
-	if asJSON {
-		e := json.NewEncoder(w)
-		e.SetIndent("", "  ")
-		return e.Encode(rows)
-	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "CALLERS\tBESIDE\tOURS/S\tTHEIRS/S\tRATIO\tQUARTILES")
-	for _, c := range rows {
-		fmt.Fprintf(t, "%d\t%s\t%.0f\t%.0f\t%.2f\t%.2f to %.2f\n", c.Callers, c.Beside, c.Ours, c.Theirs, c.Ratio, c.Lower, c.Upper)
-	}
-	fmt.Fprintln(t)
-	for _, c := range rows {
-		verdict := "ok"
-		if c.short() {
-			verdict = "short"
-		}
-		fmt.Fprintf(t, "%d callers beside %s\t%.2f\tbar %.2f\t%s\n", c.Callers, c.Beside, c.Ratio, c.Bar, verdict)
-	}
-	return t.Flush()
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
+	"strings"
 	"testing"
 	"time"
 )
@@ -21,18 +23,46 @@ func TestWaysCommit(t *testing.T) {
 	}
 }
 
-func TestReport(t *testing.T) {
+// Every row of the table is measured, and every bar is told.
+func TestCommitCommand(t *testing.T) {
 	t.Chdir(t.TempDir())
-	var out bytes.Buffer
-	if _, err := commit([]string{"-rounds", "1", "-for", "5ms", "-json"}, &out); err != nil {
+	r, err := commitCommand(flag.NewFlagSet("commit", flag.ContinueOnError), []string{"--rounds", "1", "--for", "5ms"})
+	if err != nil {
 		t.Fatal(err)
 	}
-	var rows []comparison
-	if err := json.Unmarshal(out.Bytes(), &rows); err != nil || len(rows) != 5 || rows[0].Ratio <= 0 {
+	if len(r.Table) != len(comparisons()) || len(r.Bars) != 11 {
+		t.Errorf("%d rows, %d bars", len(r.Table), len(r.Bars))
+	}
+	for _, c := range r.Rows.([]comparison) {
+		if c.Ratio <= 0 || c.Micros <= 0 {
+			t.Errorf("%s: %+v", c.Beside, c)
+		}
+	}
+	var out bytes.Buffer
+	if err := r.print(&out, true); err != nil || !json.Valid(out.Bytes()) {
 		t.Errorf("%v: %s", err, &out)
 	}
-	if short := (comparison{Upper: 0.8, Bar: 0.85}).short(); !short {
-		t.Error("a missed bar is not short")
+}
+
+func TestBars(t *testing.T) {
+	r := result{Bars: []bar{atMost("a", 1, 2, "ms"), atMost("b", 3, 2, "ms")}}
+	var out bytes.Buffer
+	if err := r.print(&out, false); err != nil || r.ok() || !strings.Contains(out.String(), "at most 2  short") {
+		t.Errorf("%v: %s", err, &out)
+	}
+}
+
+// The log's bench builds a log, and finds and proves records in it.
+func TestLog(t *testing.T) {
+	dir := t.TempDir()
+	o := logOptions(dir)
+	if err := makeLog(o, 3000); err != nil {
+		t.Fatal(err)
+	}
+	for _, what := range []string{"verify", "deep", "cold", "open"} {
+		if err := child([]string{what, dir}); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
 }
 

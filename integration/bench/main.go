@@ -2,25 +2,48 @@
 // ratios. It is a module of its own, so that nothing that it measures beside
 // becomes a dependency of the product.
 //
-//	go run . commit [-rounds N] [-for D] [-json] [-check]
+//	go run . commit [--rounds N] [--for D] [--json] [--check]
+//	go run . log [--records N] [--rounds N] [--json] [--check]
 package main
 
 import (
+	"errors"
+	"flag"
 	"fmt"
 	"os"
 )
 
+var commands = map[string]func(flags *flag.FlagSet, args []string) (result, error){
+	"commit": commitCommand,
+	"log":    logCommand,
+}
+
 func main() {
-	if len(os.Args) < 2 || os.Args[1] != "commit" {
-		fmt.Fprintln(os.Stderr, "usage: bench commit [-rounds N] [-for D] [-json] [-check]")
-		os.Exit(2)
-	}
-	ok, err := commit(os.Args[2:], os.Stdout)
+	ok, err := run(os.Args[1:])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
 	}
 	if !ok {
 		os.Exit(1)
 	}
+}
+
+func run(args []string) (ok bool, err error) {
+	if len(args) > 0 && args[0] == "child" {
+		return true, child(args[1:])
+	}
+	if len(args) == 0 || commands[args[0]] == nil {
+		return false, errors.New("usage: bench commit|log [flags]; --help after the command lists them")
+	}
+	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
+	asJSON := flags.Bool("json", false, "print JSON")
+	check := flags.Bool("check", false, "exit 1 if a bar is missed")
+	r, err := commands[args[0]](flags, args[1:])
+	if err != nil {
+		return false, err
+	}
+	if err := r.print(os.Stdout, *asJSON); err != nil {
+		return false, err
+	}
+	return !*check || r.ok(), nil
 }

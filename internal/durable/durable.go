@@ -109,5 +109,9 @@ func ReplaceLink(fsys FS, target, path string) error {
 	if err := fsys.Rename(tmp, path); err != nil {
 		return fmt.Errorf("link %s: %w", path, err)
 	}
+	// Where both are links to one file, rename(2) leaves them as they are.
+	if err := fsys.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	return nil
 }

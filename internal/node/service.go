@@ -51,7 +51,7 @@ func AppendInputs(ctx context.Context, log *audit.Log, inputs [][]byte) []api.Ap
 	if len(events) == 0 {
 		return out
 	}
-	pos, err := log.Append(ctx, events...)
+	pos, err := log.AppendBatch(ctx, events)
 	for k, i := range index {
 		if err != nil {
 			out[i].Error = api.Refuse(err)
