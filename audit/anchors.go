@@ -67,6 +67,9 @@ func loadAnchors(fsys durable.FS, path string) (*anchors, error) {
 	entries, size := splitNotes(raw)
 	notes, errs := parseNotes(entries)
 	for i, c := range notes {
+		if errs[i] != nil && i == len(notes)-1 && hasZeros(raw[a.fileSize:]) {
+			return a, nil // a power cut came while it was written
+		}
 		if errs[i] != nil {
 			return nil, &DamageError{File: path, Offset: a.fileSize, Reason: errs[i].Error()}
 		}
@@ -168,7 +171,9 @@ func (a *anchors) add(synced func(), more ...anchor) error {
 		}
 		list = append(list[:len(list):len(list)], m)
 	}
-	if a.fileSize+int64(len(raw)) > rewriteBytes && int64(len(list))*maxTypicalNote < a.fileSize/2 {
+	// Several at once replace the file: of what a power cut leaves of an append
+	// only the last entry can be told from damage.
+	if len(more) > 1 || a.fileSize+int64(len(raw)) > rewriteBytes && int64(len(list))*maxTypicalNote < a.fileSize/2 {
 		if err := a.rewriteLocked(list); err != nil {
 			return err
 		}

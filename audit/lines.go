@@ -60,12 +60,6 @@ func (s *lineScanner) next() ([]byte, error) {
 	}
 }
 
-// zeroRun is how many NUL bytes in a row a power cut must have left before the
-// file is taken as torn there. JSON never holds a raw NUL.
-const zeroRun = 8
-
-// hasZeroRun says whether a line beyond the signed size shows the mark of a
-// power cut: blocks that were allocated and never written.
-func hasZeroRun(line []byte) bool {
-	return bytes.Contains(line, make([]byte, zeroRun))
-}
+// hasZeros says whether a line beyond the signed size shows the mark of a power
+// cut: a block that was allocated and never written. JSON never holds a raw NUL.
+func hasZeros(line []byte) bool { return bytes.IndexByte(line, 0) >= 0 }

@@ -5,7 +5,6 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -31,6 +30,8 @@ var (
 	ErrOverloaded = errors.New("too much waits to be committed")
 	// ErrClosed: the log was closed. (HTTP 503)
 	ErrClosed = errors.New("the log is closed")
+	// ErrLocked: another process writes the log.
+	ErrLocked = durable.ErrLocked
 	// ErrBehind: the log is not the one that the last-signed state tells of. It
 	// is not signed any further.
 	ErrBehind = errors.New("the log does not agree with the last-signed state")
@@ -72,7 +73,7 @@ type Log struct {
 	opts   Options
 	files  files
 	signer note.Signer
-	lock   *os.File
+	lock   durable.Lock
 
 	failures atomic.Uint64
 	adopted  bool
@@ -124,8 +125,8 @@ func Open(o Options) (*Log, error) {
 	if err := o.FS.MkdirAll(l.files.dir, 0o700); err != nil {
 		return nil, err
 	}
-	if l.lock, err = lockFile(l.files.lock()); err != nil {
-		return nil, err
+	if l.lock, err = o.FS.Lock(l.files.lock()); err != nil {
+		return nil, fmt.Errorf("open the log: %w; stop it, or use its node through the socket", err)
 	}
 	if err := l.recover(0); err != nil {
 		return nil, errors.Join(err, l.lock.Close())
@@ -267,7 +268,7 @@ func (l *Log) Close() error {
 		err = errors.Join(err, l.active.file.Close())
 	}
 	l.chain.flushIndex()
-	return errors.Join(err, unlock(l.lock))
+	return errors.Join(err, l.lock.Release())
 }
 
 // Sign makes a checkpoint of the durable size, if that is new: first the

@@ -23,7 +23,7 @@ type scan struct {
 	cuts    []uint64 // sizes, ascending, at which a piece ends besides the ends of blocks
 	cutByte int64    // a piece begins with the first line that begins here or later
 
-	// From zeros on, and from the byte cutByte on, a run of zeros in a line ends
+	// From zeros on, and from the byte cutByte on, a zero in a line ends
 	// the scan with errZeros.
 	zeros  uint64
 	decode bool // count the lines that do not decode
@@ -167,7 +167,7 @@ func (s *scan) hash(c *chunk) {
 			c.err = errLineTooLong
 			break
 		}
-		if p.end() >= s.zeros && at >= s.cutByte && hasZeroRun(line) {
+		if p.end() >= s.zeros && at >= s.cutByte && hasZeros(line) {
 			c.err = errZeros
 			break
 		}

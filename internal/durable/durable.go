@@ -48,7 +48,23 @@ type FS interface {
 	MkdirAll(path string, perm fs.FileMode) error
 	// SyncDir makes the names in a directory durable.
 	SyncDir(path string) error
+	// Lock takes the lock that path stands for, or returns ErrLocked. The file
+	// holds the pid of who has the lock, or lost it without releasing it.
+	Lock(path string) (Lock, error)
 }
+
+// Lock is a lock that was taken. The end of the process frees it too, however
+// it ends.
+type Lock interface {
+	// Release frees the lock and says, by emptying its file, that the work under
+	// it was ended in good order.
+	Release() error
+	// Close only frees the lock.
+	Close() error
+}
+
+// ErrLocked means that another process has the lock.
+var ErrLocked = errors.New("in use by another process")
 
 // ReadFile reads a whole file of at most limit bytes. A larger one is an error,
 // found before memory is taken for it.

@@ -1,0 +1,456 @@
+package durabletest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"auditmesh/internal/durable"
+)
+
+// ErrCrashed is returned by every operation after a crash until Restart.
+var ErrCrashed = errors.New("the machine has crashed")
+
+// Disk is a file system in memory that tells what programs see from what is on
+// the disk. Bytes are on the disk after Sync of their file, names after SyncDir
+// of their directory. A Sync that fails forgets what it was to write, as Linux
+// does: programs still see it, and no later Sync writes it. Restart is a power
+// cut: of what was not synced any part is kept.
+type Disk struct {
+	mu    sync.Mutex
+	names map[string]*inode // guarded by mu: what programs see
+	disk  map[string]*inode // guarded by mu: names that are durable
+	ops   []nameOp          // guarded by mu: changes of names since
+	locks map[string]bool   // guarded by mu
+	fail  func(Op) (err error, after bool)
+	gen   int // guarded by mu: a file opened before a restart is dead
+	dead  bool
+}
+
+// inode is a file. Its data are guarded by the disk's mu.
+type inode struct {
+	live, disk []byte
+	dirty      []span // what of live is not on the disk, and will be with the next sync
+	resized    bool
+	modified   time.Time
+}
+
+type span struct{ from, to int }
+
+// nameOp is one change of names that a crash may lose as a whole.
+type nameOp struct {
+	dir string
+	set map[string]*inode // nil: the name is removed
+}
+
+// NewDisk is an empty disk.
+func NewDisk() *Disk {
+	return &Disk{names: make(map[string]*inode), disk: make(map[string]*inode), locks: make(map[string]bool)}
+}
+
+// SetFail makes operations fail from now on as fail says; nil ends that.
+func (d *Disk) SetFail(fail func(Op) (err error, after bool)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.fail = fail
+}
+
+// Crash ends all operations until Restart.
+func (d *Disk) Crash() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.dead = true
+}
+
+// Restart brings back what a power cut left: each write and each change of a name
+// that was not synced is kept if keep says so.
+func (d *Disk) Restart(keep func() bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, op := range d.ops {
+		if keep() {
+			for name, file := range op.set {
+				setName(d.disk, name, file)
+			}
+		}
+	}
+	for _, file := range inodesOf(d.names, d.disk) {
+		file.restart(keep)
+	}
+	d.names, d.ops, d.locks = maps.Clone(d.disk), nil, make(map[string]bool)
+	d.fail, d.dead = nil, false
+	d.gen++
+}
+
+// KeepSome is a Restart's choice by chance.
+func KeepSome(rng *rand.Rand) func() bool { return func() bool { return rng.IntN(2) == 0 } }
+
+func inodesOf(tables ...map[string]*inode) []*inode {
+	var list []*inode
+	for _, table := range tables {
+		for _, name := range slices.Sorted(maps.Keys(table)) { // in order, so that a seed repeats
+			if !slices.Contains(list, table[name]) {
+				list = append(list, table[name])
+			}
+		}
+	}
+	return list
+}
+
+func (f *inode) restart(keep func() bool) {
+	size := len(f.disk)
+	if f.resized && keep() {
+		size = len(f.live)
+	}
+	for _, s := range f.dirty {
+		const sector = 64
+		for from, to := s.from, 0; from < s.to; from = to {
+			to = min((from/sector+1)*sector, s.to)
+			to := min(to, len(f.live))
+			if from >= to || !keep() {
+				continue
+			}
+			f.disk = grown(f.disk, to)
+			copy(f.disk[from:to], f.live[from:to])
+			size = max(size, to) // a block that was written lengthened the file
+		}
+	}
+	f.disk = grown(f.disk, size)[:size]
+	f.live, f.dirty, f.resized = bytes.Clone(f.disk), nil, false
+}
+
+func grown(b []byte, n int) []byte {
+	for len(b) < n {
+		b = append(b, 0)
+	}
+	return b
+}
+
+func setName(table map[string]*inode, name string, file *inode) {
+	if file == nil {
+		delete(table, name)
+		return
+	}
+	table[name] = file
+}
+
+// do runs an operation with the lock held, or makes it fail.
+func (d *Disk) do(name, path string, op func() error) error {
+	d.mu.Lock()
+	fail := d.fail
+	dead := d.dead
+	d.mu.Unlock()
+	var err error
+	after := false
+	if dead {
+		err = ErrCrashed
+	} else if fail != nil {
+		err, after = fail(Op{name, path})
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err == nil {
+		return op()
+	}
+	if after {
+		if opErr := op(); opErr != nil {
+			return opErr
+		}
+	} else if name == "sync" {
+		if file := d.names[path]; file != nil {
+			file.dirty, file.resized = nil, false // the pages are clean now, and not on the disk
+		}
+	}
+	return &fs.PathError{Op: name, Path: path, Err: err}
+}
+
+func (d *Disk) change(path string, set map[string]*inode) {
+	for name, file := range set {
+		setName(d.names, name, file)
+	}
+	d.ops = append(d.ops, nameOp{filepath.Dir(path), set})
+}
+
+// OpenFile is that of durable.FS.
+func (d *Disk) OpenFile(path string, flag int, _ fs.FileMode) (durable.File, error) {
+	f := &diskFile{d: d, path: path, appends: flag&os.O_APPEND != 0}
+	open := func() error {
+		f.gen = d.gen
+		f.inode = d.names[path]
+		if f.inode == nil {
+			if flag&os.O_CREATE == 0 {
+				return &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
+			}
+			f.inode = &inode{modified: time.Now()}
+			d.change(path, map[string]*inode{path: f.inode})
+		}
+		if flag&os.O_TRUNC != 0 && len(f.inode.live) > 0 {
+			f.inode.truncate(0)
+		}
+		return nil
+	}
+	if flag&(os.O_CREATE|os.O_TRUNC) != 0 {
+		return f, d.do("open", path, open)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.dead {
+		return nil, ErrCrashed
+	}
+	return f, open()
+}
+
+// Rename is that of durable.FS.
+func (d *Disk) Rename(from, to string) error {
+	return d.do("rename", to, func() error {
+		file := d.names[from]
+		if file == nil {
+			return &fs.PathError{Op: "rename", Path: from, Err: fs.ErrNotExist}
+		}
+		if d.names[to] != file { // else rename(2) does nothing
+			d.change(to, map[string]*inode{from: nil, to: file})
+		}
+		return nil
+	})
+}
+
+// Remove is that of durable.FS.
+func (d *Disk) Remove(path string) error {
+	return d.do("remove", path, func() error {
+		if d.names[path] == nil {
+			return &fs.PathError{Op: "remove", Path: path, Err: fs.ErrNotExist}
+		}
+		d.change(path, map[string]*inode{path: nil})
+		return nil
+	})
+}
+
+// Link is that of durable.FS.
+func (d *Disk) Link(from, to string) error {
+	return d.do("link", to, func() error {
+		if d.names[from] == nil || d.names[to] != nil {
+			return &fs.PathError{Op: "link", Path: to, Err: fs.ErrExist}
+		}
+		d.change(to, map[string]*inode{to: d.names[from]})
+		return nil
+	})
+}
+
+// MkdirAll does nothing: directories are there.
+func (d *Disk) MkdirAll(string, fs.FileMode) error { return nil }
+
+// SyncDir is that of durable.FS.
+func (d *Disk) SyncDir(path string) error {
+	return d.do("syncdir", path, func() error {
+		rest := d.ops[:0:0]
+		for _, op := range d.ops {
+			if op.dir != filepath.Clean(path) {
+				rest = append(rest, op)
+				continue
+			}
+			for name, file := range op.set {
+				setName(d.disk, name, file)
+			}
+		}
+		d.ops = rest
+		return nil
+	})
+}
+
+// Stat is that of durable.FS.
+func (d *Disk) Stat(path string) (fs.FileInfo, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.dead {
+		return nil, ErrCrashed
+	}
+	file := d.names[path]
+	if file == nil {
+		return nil, &fs.PathError{Op: "stat", Path: path, Err: fs.ErrNotExist}
+	}
+	return fileInfo{filepath.Base(path), file, int64(len(file.live))}, nil
+}
+
+// SameFile is that of durable.FS.
+func (d *Disk) SameFile(a, b fs.FileInfo) bool { return a.(fileInfo).inode == b.(fileInfo).inode }
+
+// ReadDir is that of durable.FS.
+func (d *Disk) ReadDir(path string) ([]fs.DirEntry, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.dead {
+		return nil, ErrCrashed
+	}
+	var list []fs.DirEntry
+	for _, name := range slices.Sorted(maps.Keys(d.names)) {
+		if filepath.Dir(name) == filepath.Clean(path) {
+			list = append(list, fs.FileInfoToDirEntry(fileInfo{filepath.Base(name), d.names[name], int64(len(d.names[name].live))}))
+		}
+	}
+	return list, nil
+}
+
+// Lock is that of durable.FS.
+func (d *Disk) Lock(path string) (durable.Lock, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.locks[path] {
+		return nil, durable.ErrLocked
+	}
+	d.locks[path] = true
+	d.names[path] = &inode{live: []byte("1\n")}
+	return diskLock{d, path}, nil
+}
+
+type diskLock struct {
+	d    *Disk
+	path string
+}
+
+func (l diskLock) Close() error {
+	l.d.mu.Lock()
+	defer l.d.mu.Unlock()
+	delete(l.d.locks, l.path)
+	return nil
+}
+
+func (l diskLock) Release() error {
+	l.d.mu.Lock()
+	l.d.names[l.path] = &inode{}
+	l.d.mu.Unlock()
+	return l.Close()
+}
+
+type fileInfo struct {
+	name  string
+	inode *inode
+	size  int64
+}
+
+func (i fileInfo) Name() string       { return i.name }
+func (i fileInfo) Size() int64        { return i.size }
+func (i fileInfo) Mode() fs.FileMode  { return 0o600 }
+func (i fileInfo) ModTime() time.Time { return i.inode.modified }
+func (i fileInfo) IsDir() bool        { return false }
+func (i fileInfo) Sys() any           { return nil }
+
+// diskFile is an open file.
+type diskFile struct {
+	d       *Disk
+	inode   *inode
+	path    string
+	gen     int
+	at      int // of the next Read or Write
+	appends bool
+}
+
+func (f *inode) truncate(n int) {
+	f.live = grown(f.live, n)[:n]
+	f.resized = true
+}
+
+func (f *diskFile) Write(p []byte) (n int, err error) {
+	err = f.d.do("write", f.path, func() error {
+		if f.gen != f.d.gen {
+			return ErrCrashed
+		}
+		if f.appends {
+			f.at = len(f.inode.live)
+		}
+		f.inode.live = grown(f.inode.live, f.at+len(p))
+		copy(f.inode.live[f.at:], p)
+		f.inode.dirty = append(f.inode.dirty, span{f.at, f.at + len(p)})
+		f.at += len(p)
+		n = len(p)
+		return nil
+	})
+	return n, err
+}
+
+func (f *diskFile) Sync() error {
+	return f.d.do("sync", f.path, func() error {
+		if f.gen != f.d.gen {
+			return ErrCrashed
+		}
+		file := f.inode
+		if file.resized && len(file.live) < len(file.disk) {
+			file.disk = file.disk[:len(file.live)]
+		}
+		for _, s := range file.dirty {
+			to := min(s.to, len(file.live))
+			if s.from < to {
+				file.disk = grown(file.disk, to)
+				copy(file.disk[s.from:to], file.live[s.from:to])
+			}
+		}
+		if file.resized {
+			file.disk = grown(file.disk, len(file.live))
+		}
+		file.dirty, file.resized = nil, false
+		return nil
+	})
+}
+
+func (f *diskFile) Truncate(size int64) error {
+	return f.d.do("truncate", f.path, func() error {
+		f.inode.truncate(int(size))
+		return nil
+	})
+}
+
+func (f *diskFile) ReadAt(p []byte, off int64) (int, error) {
+	f.d.mu.Lock()
+	defer f.d.mu.Unlock()
+	if f.d.dead || f.gen != f.d.gen {
+		return 0, ErrCrashed
+	}
+	if off >= int64(len(f.inode.live)) {
+		return 0, io.EOF
+	}
+	n := copy(p, f.inode.live[off:])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+func (f *diskFile) Read(p []byte) (int, error) {
+	n, err := f.ReadAt(p, int64(f.at))
+	f.at += n
+	if n > 0 {
+		err = nil
+	}
+	return n, err
+}
+
+func (f *diskFile) Stat() (fs.FileInfo, error) {
+	f.d.mu.Lock()
+	defer f.d.mu.Unlock()
+	if f.d.dead {
+		return nil, ErrCrashed
+	}
+	return fileInfo{filepath.Base(f.path), f.inode, int64(len(f.inode.live))}, nil
+}
+
+func (f *diskFile) Close() error { return nil }
+
+// String lists what programs see, for a test that failed.
+func (d *Disk) String() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(d.names)) {
+		fmt.Fprintf(&b, "%s: %d bytes, %d on the disk\n", name, len(d.names[name].live), len(d.names[name].disk))
+	}
+	return b.String()
+}
