@@ -72,17 +72,14 @@ func (c *chain) head() (Frontier, int64) {
 }
 
 // grow takes in records that were synced at the end of the last segment.
-func (c *chain) grow(lines []hashedLine) {
-	if len(lines) == 0 {
-		return
-	}
+func (c *chain) grow(more []piece) {
 	var entries []byte
 	c.mu.Lock()
-	pieces(c.tree.size(), c.segs[len(c.segs)-1].bytes, lines, func(p piece) {
+	for _, p := range more {
 		if done := c.addLocked(p); done != nil {
 			entries = done.encode(entries)
 		}
-	})
+	}
 	c.mu.Unlock()
 	if c.index != nil {
 		c.index.write(entries)

@@ -14,13 +14,19 @@ type Position struct {
 	Seq uint64
 }
 
+// span is a run of a group's lines, and where they begin in its buffer.
+type span struct{ from, to, offset int }
+
 // group is what one write and one fdatasync commit. Its first member leads it:
 // it waits on lead for the commit before to end and then commits on its own
 // goroutine; the others wait on done.
 type group struct {
 	buf   []byte
 	lines []hashedLine
-	after []func() // what to call for members that do not wait
+	// unhashed are runs of lines whose hashes are made while they are written.
+	unhashed []span
+	memory   *groupMemory // to be recycled, nil if small
+	after    []func()     // what to call for members that do not wait
 
 	lead chan struct{}
 	done chan struct{}
@@ -44,7 +50,7 @@ func (l *Log) Append(ctx context.Context, e Event) (Position, error) {
 // or, if it fails with something other than ErrInDoubt, none. It returns the
 // position of the first.
 func (l *Log) AppendBatch(ctx context.Context, events []Event) (Position, error) {
-	g, err := newGroup(events)
+	g, err := l.newGroup(events)
 	if err == nil {
 		err = ctx.Err()
 	}
@@ -59,7 +65,7 @@ func (l *Log) AppendBatch(ctx context.Context, events []Event) (Position, error)
 // records within a commit. When it returns an error nothing was written and done
 // is not called; ErrOverloaded is how it pushes back.
 func (l *Log) AppendAsync(events []Event, done func(first Position, err error)) error {
-	g, err := newGroup(events)
+	g, err := l.newGroup(events)
 	if err != nil {
 		return err
 	}
@@ -87,21 +93,77 @@ func (l *Log) AppendAsync(events []Event, done func(first Position, err error)) 
 	return nil
 }
 
-func newGroup(events []Event) (*group, error) {
-	g := &group{lead: make(chan struct{}), done: make(chan struct{}), lines: make([]hashedLine, 0, len(events))}
-	lh := newLineHasher()
+func (l *Log) newGroup(events []Event) (*group, error) {
+	if len(events) == 0 {
+		return nil, errors.New("append: no event was given")
+	}
+	g := &group{lead: make(chan struct{}), done: make(chan struct{})}
+	if len(events) >= manyRecords {
+		g.memory = l.largeGroups.Get().(*groupMemory)
+		g.buf, g.lines = g.memory.buf[:0], g.memory.lines[:0]
+	} else {
+		g.buf = make([]byte, 0, typicalLine*len(events))
+		g.lines = make([]hashedLine, 0, len(events))
+	}
+	if err := g.encode(events); err != nil {
+		return nil, err
+	}
+	if len(events) < manyRecords {
+		g.hash()
+	}
+	return g, nil
+}
+
+const (
+	// manyRecords is from where on work is worth being shared among cores.
+	manyRecords = 256
+	// typicalLine is what is set aside for a line before it is encoded.
+	typicalLine = 320
+)
+
+func (g *group) encode(events []Event) error {
 	for _, e := range events {
 		start := len(g.buf)
 		var err error
 		if g.buf, err = AppendLine(g.buf, e); err != nil {
-			return nil, err
+			return err
 		}
-		g.lines = append(g.lines, lh.timed(g.buf[start:], e.Time()))
+		g.lines = append(g.lines, hashedLine{length: len(g.buf) - start, time: e.Time()})
 	}
-	if len(events) == 0 {
-		return nil, errors.New("append: no event was given")
+	g.unhashed = []span{{0, len(events), 0}}
+	return nil
+}
+
+// groupMemory is the memory of a large group, used again: to get as much anew
+// from the kernel for each would cost more than to encode.
+type groupMemory struct {
+	buf   []byte
+	lines []hashedLine
+}
+
+// recycle gives back the memory of a group whose commit has ended.
+func (l *Log) recycle(g *group) {
+	if m := g.memory; m != nil && cap(g.buf) <= maxRecycled {
+		m.buf, m.lines = g.buf, g.lines
+		l.largeGroups.Put(m)
 	}
-	return g, nil
+	g.memory, g.buf, g.lines = nil, nil, nil
+}
+
+const maxRecycled = 4 << 20
+
+// hash makes the hashes that are missing.
+func (g *group) hash() {
+	lh := newLineHasher()
+	for _, s := range g.unhashed {
+		at := s.offset
+		for i := s.from; i < s.to; i++ {
+			l := &g.lines[i]
+			*l = lh.timed(g.buf[at:at+l.length], l.time)
+			at += l.length
+		}
+	}
+	g.unhashed = nil
 }
 
 func (l *Log) commitOrJoin(ctx context.Context, g *group) (Position, error) {
@@ -171,6 +233,9 @@ func (l *Log) refusalLocked(n int) error {
 // join adds another caller's records and returns the index of its first.
 func (g *group) join(o *group) int {
 	index := len(g.lines)
+	for _, s := range o.unhashed {
+		g.unhashed = append(g.unhashed, span{index + s.from, index + s.to, len(g.buf) + s.offset})
+	}
 	g.buf = append(g.buf, o.buf...)
 	g.lines = append(g.lines, o.lines...)
 	return index
@@ -188,6 +253,7 @@ func (l *Log) result(g *group, index int) (Position, error) {
 // the group that formed meanwhile. The caller has set busy.
 func (l *Log) commit(g *group) {
 	g.first = l.chain.size()
+	made := l.treeWork(g)
 	displaced, err := l.writeSynced(g.buf)
 	if err != nil {
 		g.err = fmt.Errorf("%w: %w", ErrInDoubt, err)
@@ -198,7 +264,8 @@ func (l *Log) commit(g *group) {
 		l.handOver(err)
 		return
 	}
-	l.chain.grow(g.lines)
+	l.chain.grow(made())
+	l.recycle(g)
 	g.finish()
 	if displaced {
 		l.opts.Logger.Warn("the log's path led elsewhere, as a foreign logrotate leaves it; no record was lost", zap.String("path", l.opts.Path))
@@ -207,6 +274,21 @@ func (l *Log) commit(g *group) {
 		err = l.rotate("size or age")
 	}
 	l.handOver(err)
+}
+
+// treeWork makes what the tree needs of a group. That of many records is made
+// while they are written: nothing on the disk depends on it.
+func (l *Log) treeWork(g *group) func() []piece {
+	offset := l.segment().bytes
+	if len(g.unhashed) == 0 {
+		return func() []piece { return pieces(g.first, offset, g.lines) }
+	}
+	made := make(chan []piece, 1)
+	go func() {
+		g.hash()
+		made <- pieces(g.first, offset, g.lines)
+	}()
+	return func() []piece { return <-made }
 }
 
 // finish tells the members of a group what became of it.

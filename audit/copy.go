@@ -136,8 +136,9 @@ func (c *Copy) Extend(v *VerifiedBatch) (Outcome, error) {
 		return Hole, fmt.Errorf("extend the copy of %s: %w", c.name, err)
 	}
 	_, bytes := c.chain.head()
+	grown := pieces(size, c.chain.segmentOf(noLimit).bytes, more)
 	a := anchor{size: v.Head.Size, root: v.Head.Root, pos: bytes + int64(total), note: v.Head.Note}
-	if err := c.kept.add(func() { c.chain.grow(more) }, a); err != nil {
+	if err := c.kept.add(func() { c.chain.grow(grown) }, a); err != nil {
 		return Hole, err
 	}
 	return Extended, nil

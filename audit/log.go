@@ -79,6 +79,8 @@ type Log struct {
 	adopted  bool
 	hint     chan struct{} // wakes Run after a failure, and after a rotation
 
+	largeGroups sync.Pool // of *groupMemory
+
 	signMu sync.Mutex // held while signing and while recovering
 
 	mu      sync.Mutex
@@ -120,6 +122,7 @@ func Open(o Options) (*Log, error) {
 		opts: o, signer: signer, hint: make(chan struct{}, 1),
 		files: files{dir: filepath.Clean(dir), name: strings.TrimSuffix(base, ".jsonl")},
 	}
+	l.largeGroups.New = func() any { return new(groupMemory) }
 	l.peer = PeerID(o.Key.Public().(ed25519.PublicKey))
 	l.chain = &chain{fsys: o.FS, files: l.files}
 	if err := o.FS.MkdirAll(l.files.dir, 0o700); err != nil {

@@ -172,16 +172,16 @@ func (p *piece) add(l hashedLine) (full bool) {
 }
 
 // pieces cuts lines that follow one another at the ends of blocks.
-func pieces(first uint64, offset int64, lines []hashedLine, fn func(piece)) {
+func pieces(first uint64, offset int64, lines []hashedLine) (list []piece) {
 	p := piece{first: first, offset: offset}
 	for _, l := range lines {
 		if p.add(l) {
-			next := piece{first: p.end(), offset: p.offset + p.bytes}
-			fn(p)
-			p = next
+			list = append(list, p)
+			p = piece{first: p.end(), offset: p.offset + p.bytes}
 		}
 	}
 	if len(p.prints) > 0 {
-		fn(p)
+		list = append(list, p)
 	}
+	return list
 }

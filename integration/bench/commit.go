@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -61,10 +62,11 @@ func comparisons() []comparison {
 func commitCommand(flags *flag.FlagSet, args []string) (result, error) {
 	rounds := flags.Int("rounds", 15, "pairs measured for each row")
 	span := flags.Duration("for", 300*time.Millisecond, "time of one measurement")
+	only := flags.String("only", "", "measure the rows whose text contains this")
 	if err := flags.Parse(args); err != nil {
 		return result{}, err
 	}
-	rows := comparisons()
+	rows := slices.DeleteFunc(comparisons(), func(c comparison) bool { return !strings.Contains(c.Beside, *only) })
 	r := result{Header: []string{"CALLERS", "BESIDE", "OURS/S", "THEIRS/S", "OURS µS", "RATIO", "QUARTILES"}}
 	dir, err := os.MkdirTemp(".", "bench-")
 	if err != nil {
