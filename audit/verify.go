@@ -114,7 +114,7 @@ func (v *verifier) run(path string) error {
 	if rep.Records > 0 {
 		rep.Root = c.tree.frontier().Root().String()
 	}
-	v.names(c, last)
+	v.names(c, last, state)
 	if state.Size > last.size {
 		v.problem(fmt.Errorf("%s: the last checkpoint states %d records, %s that %d were signed: checkpoints are lost", v.files.checkpoints(), last.size, v.opts.SignedPath, state.Size))
 	} else if again := v.stateAgain(state, last); again.Size < last.size && again.Version != 0 {
@@ -140,7 +140,7 @@ func (v *verifier) stateAgain(state SignedState, last anchor) SignedState {
 }
 
 // names compares what the files say of whose log this is.
-func (v *verifier) names(c *chain, last anchor) {
+func (v *verifier) names(c *chain, last anchor, state SignedState) {
 	rep := &v.rep
 	cp, err := ParseCheckpoint(last.note)
 	if err != nil {
@@ -150,7 +150,10 @@ func (v *verifier) names(c *chain, last anchor) {
 		return
 	}
 	rep.Log = cp.Log.String()
-	if rep.Records > 0 && cp.Log.ID != c.id {
+	if state.Version != 0 && state.Peer != cp.Log.Peer {
+		v.problem(fmt.Errorf("%s: is the state of %s, the checkpoints are signed by %s", v.opts.SignedPath, state.Peer, cp.Log.Peer))
+	}
+	if rep.Records > 0 && cp.Log.ID != c.id && len(rep.Problems) == 0 {
 		v.problem(fmt.Errorf("%s: the checkpoints are of log %s, the first line gives %s", v.files.checkpoints(), cp.Log.IDString(), PartyID(c.id)))
 	}
 	for _, s := range v.segs {
@@ -163,7 +166,10 @@ func (v *verifier) names(c *chain, last anchor) {
 // load reads the segments until one is damaged.
 func (v *verifier) load(ld *loader) {
 	for i, s := range v.segs {
-		if err := ld.head(s, i == 0); err != nil && v.rep.noSegments() {
+		if err := ld.head(s, i == 0); err != nil && len(v.rep.Problems) == 0 {
+			if i > 0 { // the head tells of the lines before it too
+				err = v.blame(ld.chain, before(ld.kept.list, ld.next), s.first, err)
+			}
 			v.problem(err)
 			if i > 0 || s.first > 0 {
 				return // without its head the lines of a later segment prove nothing
@@ -175,6 +181,10 @@ func (v *verifier) load(ld *loader) {
 		}
 		v.openIndex(s)
 		end, err := ld.load(s, until)
+		if n := ld.chain.tree.size(); err == nil && !v.lastOne && n < until {
+			v.indexBad = true
+			v.problem(v.blame(ld.chain, before(ld.kept.list, ld.next), until, &DamageError{File: s.path, Offset: end, Reason: fmt.Sprintf("it ends after record %d, the next segment begins with %d", n, until)}))
+		}
 		if err == nil && v.lastOne && ld.chain.partLocked() && v.index != nil {
 			v.comparePart(ld.chain.finishLocked())
 		}
@@ -193,8 +203,6 @@ func (v *verifier) load(ld *loader) {
 		}
 	}
 }
-
-func (r *Report) noSegments() bool { return len(r.Problems) == 0 }
 
 func (v *verifier) progress(n int64) {
 	const step = 16 << 20
@@ -225,7 +233,7 @@ func (v *verifier) statements() (state SignedState, kept *anchors) {
 			v.problem(err)
 			return state, &anchors{}
 		}
-		if last, _ := kept.last(); last.size >= state.Size || try == 5 {
+		if last, _ := kept.last(); last.size >= state.Size || !v.inUse || try == 5 {
 			break
 		}
 		time.Sleep(signing)
