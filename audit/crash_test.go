@@ -20,7 +20,6 @@ type life struct {
 	t     *testing.T
 	disk  *durabletest.Disk
 	o     Options
-	told  []string          // lines that were acknowledged, in order of their seqs
 	known map[uint64]string // seq to line, of what was acknowledged
 	heads []Checkpoint      // what was signed and could have been sent
 	next  int               // number of the next event

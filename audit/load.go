@@ -259,12 +259,13 @@ func (l *loader) skipBlocks(s segment, limit uint64) error {
 		}
 		if end <= c.tree.size() {
 			l.pending().more = nil // the part of a block that was read
-		} else if e.whole() && e.seq == c.tree.size() && e.offset == c.segs[len(c.segs)-1].bytes {
-			c.skipLocked(e)
-			l.fromIndex += blockSize
-		} else {
+			continue
+		}
+		if !e.whole() || e.seq != c.tree.size() || e.offset != c.segs[len(c.segs)-1].bytes {
 			break
 		}
+		c.skipLocked(e)
+		l.fromIndex += blockSize
 	}
 	r.close()
 	var damaged *IndexError

@@ -18,3 +18,9 @@ func lockOwner(fsys durable.FS, path string) (string, error) {
 	raw, err := durable.ReadFile(fsys, path, maxLock)
 	return strings.TrimSpace(string(raw)), err
 }
+
+// closed says whether the log's owner closed it; a copy has none.
+func closed(fsys durable.FS, path string) bool {
+	owner, err := lockOwner(fsys, path)
+	return err == nil && owner == ""
+}

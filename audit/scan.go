@@ -158,9 +158,9 @@ func (s *scan) hash(c *chunk) {
 		p = piece{first: p.end(), offset: p.offset + p.bytes, prints: make([]uint16, 0, blockSize)}
 	}
 	limit := 1 + len(c.lines)
-	for start, end := 1, 1; start < limit; start = end {
+	for start := 1; start < limit; {
 		n := bytes.IndexByte(c.buf[start:limit], '\n') + 1
-		end = start + n
+		end := start + n
 		line := c.buf[start:end]
 		at := p.offset + p.bytes
 		if n > MaxLine {
@@ -187,6 +187,7 @@ func (s *scan) hash(c *chunk) {
 		if full {
 			emit()
 		}
+		start = end
 	}
 	emit()
 }

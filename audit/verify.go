@@ -59,7 +59,8 @@ func Verify(path string, o VerifyOptions) (Report, error) {
 	if v.segs, err = v.segments(path, err); err != nil {
 		return v.rep, err
 	}
-	return v.rep, v.run(path)
+	v.run(path)
+	return v.rep, nil
 }
 
 type verifier struct {
@@ -92,12 +93,11 @@ func (v *verifier) segments(path string, statErr error) ([]segment, error) {
 	for _, s := range segs {
 		v.total += s.bytes
 	}
-	owner, err := lockOwner(v.opts.FS, v.files.lock())
-	v.inUse = err != nil || owner != ""
+	v.inUse = !closed(v.opts.FS, v.files.lock())
 	return segs, nil
 }
 
-func (v *verifier) run(path string) error {
+func (v *verifier) run(path string) {
 	rep := &v.rep
 	state, kept := v.statements()
 	c := &chain{fsys: v.opts.FS, files: v.files}
@@ -124,7 +124,6 @@ func (v *verifier) run(path string) error {
 			v.problem(err)
 		}
 	}
-	return nil
 }
 
 // stateAgain is the state as it is now where it was behind the checkpoints,

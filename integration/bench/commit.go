@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
@@ -59,7 +60,7 @@ func comparisons() []comparison {
 // commitCommand measures durable events a second. Each round measures ours and
 // the other one after the other, in turn which comes first. A bar is short only
 // if the upper quartile is, since single rounds on a shared machine are noise.
-func commitCommand(flags *flag.FlagSet, args []string) (result, error) {
+func commitCommand(_ context.Context, flags *flag.FlagSet, args []string) (result, error) {
 	rounds := flags.Int("rounds", 15, "pairs measured for each row")
 	span := flags.Duration("for", 300*time.Millisecond, "time of one measurement")
 	only := flags.String("only", "", "measure the rows whose text contains this")

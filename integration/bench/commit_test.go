@@ -26,7 +26,7 @@ func TestWaysCommit(t *testing.T) {
 // Every row of the table is measured, and every bar is told.
 func TestCommitCommand(t *testing.T) {
 	t.Chdir(t.TempDir())
-	r, err := commitCommand(flag.NewFlagSet("commit", flag.ContinueOnError), []string{"--rounds", "1", "--for", "5ms"})
+	r, err := commitCommand(t.Context(), flag.NewFlagSet("commit", flag.ContinueOnError), []string{"--rounds", "1", "--for", "5ms"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"crypto/ed25519"
 	"encoding/json"
 	"flag"
@@ -19,7 +20,7 @@ import (
 // logCommand measures what an operator does with a long log: verify it beside
 // `openssl dgst -sha256` of the same file, open it, find and prove records. Each
 // measurement is a process of its own, whose greatest memory the kernel tells.
-func logCommand(flags *flag.FlagSet, args []string) (result, error) {
+func logCommand(ctx context.Context, flags *flag.FlagSet, args []string) (result, error) {
 	records := flags.Int("records", 10_000_000, "records of the log")
 	rounds := flags.Int("rounds", 5, "pairs measured")
 	keep := flags.String("dir", "", "directory of the log, made if it is not there, and kept")
@@ -40,7 +41,7 @@ func logCommand(flags *flag.FlagSet, args []string) (result, error) {
 			return result{}, err
 		}
 	}
-	return measureLog(dir, *rounds)
+	return measureLog(ctx, dir, *rounds)
 }
 
 func logOptions(dir string) audit.Options {
@@ -104,7 +105,7 @@ type sample struct {
 	MaxRSS  float64 `json:"max_rss_mib"`
 }
 
-func measureLog(dir string, rounds int) (result, error) {
+func measureLog(ctx context.Context, dir string, rounds int) (result, error) {
 	r := result{Header: []string{"WHAT", "MEDIAN", "GREATEST MEMORY"}}
 	path := logOptions(dir).Path
 	median := make(map[string][]float64)
@@ -112,13 +113,13 @@ func measureLog(dir string, rounds int) (result, error) {
 	var last sample
 	for range rounds {
 		start := time.Now()
-		if out, err := exec.Command("openssl", "dgst", "-sha256", path).CombinedOutput(); err != nil {
+		if out, err := exec.CommandContext(ctx, "openssl", "dgst", "-sha256", path).CombinedOutput(); err != nil {
 			return r, fmt.Errorf("openssl: %w: %s", err, out)
 		}
 		base := 1000 * time.Since(start).Seconds()
 		median["openssl"] = append(median["openssl"], base)
 		for _, what := range []string{"verify", "deep", "cold", "open"} {
-			s, err := inChild(what, dir)
+			s, err := inChild(ctx, what, dir)
 			if err != nil {
 				return r, err
 			}
@@ -155,13 +156,13 @@ func measureLog(dir string, rounds int) (result, error) {
 	return r, nil
 }
 
-func inChild(what, dir string) (sample, error) {
+func inChild(ctx context.Context, what, dir string) (sample, error) {
 	var s sample
 	self, err := os.Executable()
 	if err != nil {
 		return s, err
 	}
-	cmd := exec.Command(self, "child", what, dir)
+	cmd := exec.CommandContext(ctx, self, "child", what, dir)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {

@@ -7,19 +7,24 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
+	"syscall"
 )
 
-var commands = map[string]func(flags *flag.FlagSet, args []string) (result, error){
+var commands = map[string]func(ctx context.Context, flags *flag.FlagSet, args []string) (result, error){
 	"commit": commitCommand,
 	"log":    logCommand,
 }
 
 func main() {
-	ok, err := run(os.Args[1:])
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ok, err := run(ctx, os.Args[1:])
+	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 	}
@@ -28,7 +33,7 @@ func main() {
 	}
 }
 
-func run(args []string) (ok bool, err error) {
+func run(ctx context.Context, args []string) (ok bool, err error) {
 	if len(args) > 0 && args[0] == "child" {
 		return true, child(args[1:])
 	}
@@ -38,7 +43,7 @@ func run(args []string) (ok bool, err error) {
 	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
 	asJSON := flags.Bool("json", false, "print JSON")
 	check := flags.Bool("check", false, "exit 1 if a bar is missed")
-	r, err := commands[args[0]](flags, args[1:])
+	r, err := commands[args[0]](ctx, flags, args[1:])
 	if err != nil {
 		return false, err
 	}

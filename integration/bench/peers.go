@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"database/sql"
 	"encoding/binary"
 	"errors"
@@ -154,6 +155,7 @@ func newBolt(dir string, batch int) (appender, error) {
 }
 
 func newSQLite(dir string, batch int) (appender, error) {
+	ctx := context.Background()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -162,18 +164,18 @@ func newSQLite(dir string, batch int) (appender, error) {
 		return nil, err
 	}
 	db.SetMaxOpenConns(1)
-	_, err = db.Exec("CREATE TABLE log (seq INTEGER PRIMARY KEY, line BLOB)")
+	_, err = db.ExecContext(ctx, "CREATE TABLE log (seq INTEGER PRIMARY KEY, line BLOB)")
 	return &store{batch: batch, end: db.Close, write: func(first uint64, lines [][]byte) error {
-		tx, err := db.Begin()
+		tx, err := db.BeginTx(ctx, nil)
 		if err != nil {
 			return err
 		}
-		insert, err := tx.Prepare("INSERT INTO log VALUES (?, ?)")
+		insert, err := tx.PrepareContext(ctx, "INSERT INTO log VALUES (?, ?)")
 		if err != nil {
 			return errors.Join(err, tx.Rollback())
 		}
 		for i, line := range lines {
-			if _, err := insert.Exec(int64(first)+int64(i), line); err != nil {
+			if _, err := insert.ExecContext(ctx, int64(first)+int64(i), line); err != nil {
 				return errors.Join(err, tx.Rollback())
 			}
 		}

@@ -100,4 +100,4 @@ func (OS) Lock(path string) (Lock, error) {
 
 type osLock struct{ *os.File }
 
-func (l osLock) Release() error { return errors.Join(l.Truncate(0), l.File.Close()) }
+func (l osLock) Release() error { return errors.Join(l.Truncate(0), l.Close()) }

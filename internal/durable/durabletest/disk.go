@@ -114,9 +114,8 @@ func (f *inode) restart(keep func() bool) {
 	}
 	for _, s := range f.dirty {
 		const sector = 64
-		for from, to := s.from, 0; from < s.to; from = to {
-			to = min((from/sector+1)*sector, s.to)
-			to := min(to, len(f.live))
+		for from := s.from; from < s.to; from = (from/sector + 1) * sector {
+			to := min((from/sector+1)*sector, s.to, len(f.live))
 			if from >= to || !keep() {
 				continue
 			}
