@@ -129,7 +129,7 @@ func Open(o Options) (*Log, error) {
 		return nil, err
 	}
 	if l.lock, err = o.FS.Lock(l.files.lock()); err != nil {
-		return nil, fmt.Errorf("open the log: %w; stop it, or use its node through the socket", err)
+		return nil, fmt.Errorf("%w; stop it, or use its node through the socket", err)
 	}
 	if err := l.recover(0); err != nil {
 		return nil, errors.Join(err, l.lock.Close())

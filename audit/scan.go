@@ -122,17 +122,19 @@ func (s *scan) read(r io.Reader, free <-chan []byte, stop <-chan struct{}, emit 
 		}
 		seq += lines
 		offset += int64(len(c.lines))
+		var last error
 		switch {
 		case seq == s.until:
 		case errors.Is(err, io.EOF) && len(rest) > 0 && len(rest) <= MaxLine:
-			c.err = errUnfinished
+			last = errUnfinished
 		case len(rest) > MaxLine:
-			c.err = errLineTooLong
+			last = errLineTooLong
 		case err != nil && !errors.Is(err, io.EOF):
-			c.err = err
+			last = err
 		}
+		c.err = last // of which the worker may say more: it is the worker's from here on
 		emit(c)
-		if c.err != nil || err != nil {
+		if last != nil || err != nil {
 			return
 		}
 	}
