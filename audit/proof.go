@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 
@@ -103,13 +102,29 @@ func (c Consistency) Check() error {
 	return tlog.CheckTree(c.Hashes, int64(c.New.Size), c.New.Root, int64(c.Old.Size), c.Old.Root)
 }
 
+// ErrUnsigned means that no checkpoint covers what is to be proven yet.
+var ErrUnsigned = errors.New("not signed yet")
+
+// Marshal makes the text that a C2SP witness is sent: the old size, the hashes,
+// and the new checkpoint. https://c2sp.org/tlog-witness, "add-checkpoint".
+func (c Consistency) Marshal() []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "old %d\n", c.Old.Size)
+	for _, h := range c.Hashes {
+		fmt.Fprintln(&b, h)
+	}
+	b.WriteByte('\n')
+	b.Write(c.New.Note)
+	return b.Bytes()
+}
+
 // Prove makes the proof of the record at seq under the greatest checkpoint. It
-// reads at most two blocks of 256 lines, and returns io.EOF for a record that
-// is not signed yet. The proof is checked before it is returned.
+// reads at most two blocks of 256 lines, and returns ErrUnsigned for a record
+// beyond that. The proof is checked before it is returned.
 func (h *held) Prove(seq uint64) (Proof, error) {
 	head, ok := h.Head()
 	if !ok || seq >= head.Size {
-		return Proof{}, fmt.Errorf("record %d is not signed yet: %w", seq, io.EOF)
+		return Proof{}, fmt.Errorf("%w: record %d of %d that were signed", ErrUnsigned, seq, head.Size)
 	}
 	r := h.Reader(seq)
 	defer r.Close()
@@ -134,7 +149,7 @@ func (h *held) Prove(seq uint64) (Proof, error) {
 func (h *held) ProveConsistency(old Checkpoint) (Consistency, error) {
 	head, ok := h.Head()
 	if !ok || old.Size > head.Size {
-		return Consistency{}, fmt.Errorf("the checkpoint states %d records, %d are signed here: %w", old.Size, head.Size, io.EOF)
+		return Consistency{}, fmt.Errorf("%w here: the checkpoint states %d records, %d are signed", ErrUnsigned, old.Size, head.Size)
 	}
 	hashes, err := tlog.ProveTree(int64(head.Size), int64(old.Size), &nodes{c: h.chain})
 	if err != nil {

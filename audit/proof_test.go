@@ -2,7 +2,6 @@ package audit
 
 import (
 	"errors"
-	"io"
 	"testing"
 )
 
@@ -25,7 +24,7 @@ func TestProofs(t *testing.T) {
 	if l.Segments() < 3 {
 		t.Fatalf("%d segments: the test is of more", l.Segments())
 	}
-	if _, err := l.Prove(n); !errors.Is(err, io.EOF) {
+	if _, err := l.Prove(n); !errors.Is(err, ErrUnsigned) {
 		t.Errorf("beyond the end: %v", err)
 	}
 	prove := func() {

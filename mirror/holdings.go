@@ -25,6 +25,8 @@ type Held interface {
 	Head() (audit.Checkpoint, bool)
 	Batch(from uint64) (*audit.Batch, error)
 	Reader(from uint64) *audit.Reader
+	Prove(seq uint64) (audit.Proof, error)
+	ProveConsistency(old audit.Checkpoint) (audit.Consistency, error)
 }
 
 var (

@@ -45,6 +45,7 @@ type cli struct {
 	Status  statusCmd  `cmd:"" help:"Show the node's state."`
 	Peers   peersCmd   `cmd:"" help:"List the members of the mesh."`
 	Verify  verifyCmd  `cmd:"" help:"Check a log or a copy, as it is on the disk, against its checkpoints."`
+	Proof   proofCmd   `cmd:"" help:"Prove a record, or that a log was only added to, to anyone."`
 	Cfg     configCmd  `cmd:"" name:"config" help:"Check the configuration."`
 	Demo    demoCmd    `cmd:"" help:"Run three nodes in this terminal, take one away, and see them converge."`
 	Version versionCmd `cmd:"" help:"Print the version."`

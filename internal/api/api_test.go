@@ -46,6 +46,11 @@ func (f *fake) Task(string) ([]crdt.Item, error)                     { return ni
 func (f *fake) Review(context.Context, Review) (Appended, error)     { return Appended{}, f.err }
 func (*fake) Peers() []Peer                                          { return nil }
 func (f *fake) Raw(context.Context, string, string, io.Writer) error { return f.err }
+func (f *fake) Prove(node, log string, seq uint64) ([]byte, error) {
+	return fmt.Appendf(nil, "%s %s %d\n", node, log, seq), f.err
+}
+func (f *fake) Checkpoint(string, string) ([]byte, error) { return []byte("checkpoint\n"), f.err }
+func (f *fake) Extends(note []byte) ([]byte, error)       { return note, f.err }
 func (f *fake) Log(ctx context.Context, q LogQuery, emit func(LogLine) error, caughtUp func() error) error {
 	for i := range q.Limit {
 		if err := emit(LogLine{Seq: uint64(i), Line: "{}"}); err != nil {

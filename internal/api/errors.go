@@ -26,6 +26,8 @@ var table = []struct {
 	{audit.ErrPoisoned, http.StatusServiceUnavailable, "poisoned"},
 	{audit.ErrOverloaded, http.StatusTooManyRequests, "overloaded"},
 	{audit.ErrClosed, http.StatusServiceUnavailable, "closed"},
+	{audit.ErrUnsigned, http.StatusConflict, "not_signed"},
+	{audit.ErrRetired, http.StatusGone, "retired"},
 	{ErrDisabled, http.StatusConflict, "disabled"},
 	{ErrNotFound, http.StatusNotFound, "not_found"},
 	{mirror.ErrCursor, http.StatusBadRequest, "bad_cursor"},

@@ -40,6 +40,12 @@ type Service interface {
 	// with that id, or of all its logs in order if log is empty.
 	Raw(ctx context.Context, node, log string, w io.Writer) error
 	Peers() []Peer
+	// Prove, Checkpoint and Extends answer with C2SP's text formats:
+	// docs/formats.md, "Proofs". An empty node is this one; an empty log id does
+	// for a node with one log.
+	Prove(node, log string, seq uint64) ([]byte, error)
+	Checkpoint(node, log string) ([]byte, error)
+	Extends(checkpoint []byte) ([]byte, error)
 	// Review records an act of review of a task in the own log.
 	Review(context.Context, Review) (Appended, error)
 }
@@ -109,6 +115,11 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /v1/tasks/{id}", s.answer(s.task))
 	mux.HandleFunc("GET /v1/log", s.log)
 	mux.HandleFunc("GET /v1/raw", s.raw)
+	mux.HandleFunc("GET /v1/proof", s.text(s.prove))
+	mux.HandleFunc("GET /v1/checkpoint", s.text(func(r *http.Request) ([]byte, error) {
+		return s.service.Checkpoint(r.URL.Query().Get("node"), r.URL.Query().Get("log"))
+	}))
+	mux.HandleFunc("POST /v1/consistency", s.text(s.extends))
 	mux.HandleFunc("POST /v1/events", s.events)
 	mux.HandleFunc("POST /v1/review", s.answer(s.review))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

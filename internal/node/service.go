@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -170,22 +171,14 @@ func (n *Node) Peers() []api.Peer {
 
 // Raw writes the lines that are held of a node.
 func (n *Node) Raw(ctx context.Context, node, log string, w io.Writer) error {
-	if node == "" {
-		node = n.id.Peer
+	list := n.heldLogs(node, log)
+	if len(list) == 0 {
+		return fmt.Errorf("%w: no record of %s is held here", api.ErrNotFound, cmp.Or(node, n.id.Peer))
 	}
-	found := false
-	for _, l := range n.holdings.Logs() {
-		name, _ := l.Name()
-		if name.Peer != node || (log != "" && name.IDString() != log) {
-			continue
-		}
-		found = true
+	for _, l := range list {
 		if err := copyLines(ctx, l, w); err != nil {
 			return err
 		}
-	}
-	if !found {
-		return fmt.Errorf("%w: no record of %s is held here", api.ErrNotFound, node)
 	}
 	return nil
 }
