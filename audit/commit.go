@@ -71,7 +71,7 @@ func (l *Log) AppendAsync(events []Event, done func(first Position, err error)) 
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.refusalLocked(len(g.buf)); err != nil {
+	if err := l.refusalLocked(g); err != nil {
 		return err
 	}
 	if !l.busy {
@@ -168,7 +168,7 @@ func (g *group) hash() {
 
 func (l *Log) commitOrJoin(ctx context.Context, g *group) (Position, error) {
 	l.mu.Lock()
-	if err := l.refusalLocked(len(g.buf)); err != nil {
+	if err := l.refusalLocked(g); err != nil {
 		l.mu.Unlock()
 		return Position{}, err
 	}
@@ -218,11 +218,13 @@ func (l *Log) follow(ctx context.Context, g *group, index int) (Position, error)
 	}
 }
 
-func (l *Log) refusalLocked(n int) error {
+func (l *Log) refusalLocked(g *group) error {
+	n := len(g.buf)
 	switch {
 	case l.closed:
 		return ErrClosed
 	case l.failed != nil:
+		l.incidentLocked().Refused += uint64(len(g.lines))
 		return fmt.Errorf("%w: %w", ErrPoisoned, l.failed)
 	case l.pending > 0 && l.pending+n > l.opts.MaxPending:
 		return fmt.Errorf("%w: %d bytes wait already; try again", ErrOverloaded, l.pending)
@@ -259,6 +261,7 @@ func (l *Log) commit(g *group) {
 		g.err = fmt.Errorf("%w: %w", ErrInDoubt, err)
 		l.mu.Lock() // whoever is told finds the log poisoned
 		l.poisonLocked(err)
+		l.incidentLocked().InDoubt += uint64(len(g.lines))
 		l.mu.Unlock()
 		g.finish()
 		l.handOver(err)
@@ -267,6 +270,7 @@ func (l *Log) commit(g *group) {
 	l.chain.grow(made())
 	l.recycle(g)
 	g.finish()
+	l.lookAtSpace()
 	if displaced {
 		l.opts.Logger.Warn("the log's path led elsewhere, as a foreign logrotate leaves it; no record was lost", zap.String("path", l.opts.Path))
 		err = l.rotate("displaced")
@@ -312,6 +316,9 @@ func (l *Log) handOver(err error) {
 	}
 	next := l.next
 	l.next, l.pending = nil, 0
+	if next != nil && err != nil {
+		l.incidentLocked().Refused += uint64(len(next.lines))
+	}
 	l.busy = next != nil && err == nil
 	l.mu.Unlock()
 	switch {
@@ -341,6 +348,7 @@ func (l *Log) writeSynced(buf []byte) (displaced bool, err error) {
 func (l *Log) poisonLocked(err error) {
 	l.failed, l.lastErr = err, err.Error()
 	l.failures.Add(1)
+	l.incidentLocked().failed(err)
 	l.opts.Logger.Error("a write of the log failed: appends are refused until it has recovered", zap.Error(err))
 	l.wake()
 }

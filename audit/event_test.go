@@ -202,6 +202,8 @@ func TestMeshEventsRoundTrip(t *testing.T) {
 		&TaskReleased{5, node, id, "", []Dot{}},
 		&TaskNoted{6, node, id, "ada", "priority", "high", []Dot{{node, log, 9}, {node, log, 10}}},
 		&LogSucceeded{7, log, 1 << 40, PartyID{9}, "restored from backup"},
+		&LogWriteFailed{8, 7, 3, 2, 41, "write …/audit.jsonl: no space left on device"},
+		&DiskSpaceLow{9, 1 << 20, 1 << 28},
 	}
 	var all []byte
 	for _, e := range events {

@@ -57,6 +57,9 @@ type Options struct {
 	SegmentBytes int64
 	SegmentAge   time.Duration
 	Retain       Retention
+	// MinFree is the floor of free bytes on the log's file system beneath which
+	// that is said in Space and in a record; 0: nobody looks.
+	MinFree int64
 }
 
 // Retention says how much of a log is kept; segments beyond any of the limits
@@ -81,6 +84,8 @@ type Log struct {
 
 	largeGroups sync.Pool // of *groupMemory
 
+	space space
+
 	signMu sync.Mutex // held while signing and while recovering
 
 	mu      sync.Mutex
@@ -90,7 +95,9 @@ type Log struct {
 	pending int    // guarded by mu: bytes of next
 	failed  error  // guarded by mu: why the log is poisoned
 	lastErr string // guarded by mu: the last failure, kept after recovery
-	closed  bool   // guarded by mu
+	// incident is what the log is owed a record of; guarded by mu.
+	incident *LogWriteFailed
+	closed   bool // guarded by mu
 }
 
 // Open opens the log at o.Path, or makes it, or adopts the JSONL file that
@@ -181,16 +188,20 @@ func (l *Log) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
+			l.record(context.WithoutCancel(ctx))
 			return nil
 		case <-ticker.C:
-			l.upkeep()
+			l.upkeep(ctx)
 			continue
 		case <-l.hint:
-			l.upkeep()
+			l.upkeep(ctx)
 		case <-retry:
 		}
 		if l.Err() == nil {
 			continue
+		}
+		if full(l.Err()) {
+			l.freeReserve()
 		}
 		if err := l.Recover(); err != nil {
 			l.opts.Logger.Warn("log not recovered yet", zap.Duration("next try in", pause), zap.Error(err))
@@ -199,14 +210,19 @@ func (l *Log) Run(ctx context.Context) error {
 			continue
 		}
 		pause, retry = firstRecovery, nil
+		l.lookAtSpace()
+		l.record(ctx)
 	}
 }
 
 // upkeep signs what is new, and seals and removes segments.
-func (l *Log) upkeep() {
+func (l *Log) upkeep(ctx context.Context) {
+	l.lookAtSpace()
 	if l.Err() != nil {
 		return
 	}
+	l.keepReserve()
+	l.record(ctx)
 	if err := l.Sign(); err != nil && !errors.Is(err, ErrPoisoned) {
 		l.opts.Logger.Warn("checkpoint not signed", zap.Error(err))
 	}
@@ -240,6 +256,7 @@ func (l *Log) Recover() error {
 	defer l.mu.Unlock()
 	l.busy = false
 	if err != nil {
+		l.incidentLocked().failed(err)
 		return err
 	}
 	l.failed = nil

@@ -88,4 +88,5 @@ func (e *LogSucceeded) Time() uint64 { return e.TSUnixMS }
 var meshEvents = map[string]bool{
 	"task_removed": true, "task_claimed": true, "task_completed": true,
 	"task_released": true, "task_noted": true, "log_succeeded": true,
+	"log_write_failed": true, "disk_space_low": true,
 }

@@ -130,6 +130,10 @@ func wireFor(event string) wire {
 		return new(wireNoted)
 	case "log_succeeded":
 		return new(wireSucceeded)
+	case "log_write_failed":
+		return new(wireWriteFailed)
+	case "disk_space_low":
+		return new(wireSpaceLow)
 	default:
 		return nil
 	}
@@ -260,4 +264,32 @@ func (w *wireSucceeded) event(ts uint64) (Event, error) {
 		TSUnixMS: ts, Log: get(&n, "log", w.Log), Size: get(&n, "size", w.Size),
 		Root: get(&n, "root", w.Root), Reason: get(&n, "reason", w.Reason),
 	})
+}
+
+type wireWriteFailed struct {
+	common
+	Since    *uint64 `json:"since_unix_ms"`
+	Failures *uint64 `json:"failures"`
+	InDoubt  *uint64 `json:"in_doubt"`
+	Refused  *uint64 `json:"refused"`
+	Error    *string `json:"error"`
+}
+
+func (w *wireWriteFailed) event(ts uint64) (Event, error) {
+	var n need
+	return n.checked(&LogWriteFailed{
+		TSUnixMS: ts, Since: get(&n, "since_unix_ms", w.Since), Failures: get(&n, "failures", w.Failures),
+		InDoubt: get(&n, "in_doubt", w.InDoubt), Refused: get(&n, "refused", w.Refused), Error: get(&n, "error", w.Error),
+	})
+}
+
+type wireSpaceLow struct {
+	common
+	Free  *uint64 `json:"free_bytes"`
+	Floor *uint64 `json:"floor_bytes"`
+}
+
+func (w *wireSpaceLow) event(ts uint64) (Event, error) {
+	var n need
+	return n.checked(&DiskSpaceLow{ts, get(&n, "free_bytes", w.Free), get(&n, "floor_bytes", w.Floor)})
 }

@@ -81,7 +81,7 @@ func TestNoSpaceLeft(t *testing.T) {
 		}
 	})
 	n := newProc(t, "a")
-	n.configure(fmt.Sprintf("audit_log_path = %q\n", filepath.Join(mount, "audit.jsonl")))
+	n.configure(fmt.Sprintf("audit_log_path = %q\nmin_free_bytes = 131072\n", filepath.Join(mount, "audit.jsonl")))
 	ballast := filepath.Join(mount, "ballast")
 	if err := os.WriteFile(ballast, make([]byte, 256<<10), 0o600); err != nil {
 		t.Fatal(err)
@@ -98,6 +98,24 @@ func TestNoSpaceLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.resumes(acked)
+	raw, err := os.ReadFile(filepath.Join(mount, "audit.jsonl"))
+	segments, globErr := filepath.Glob(filepath.Join(mount, "audit-*.jsonl"))
+	if err := errors.Join(err, globErr); err != nil {
+		t.Fatal(err)
+	}
+	lines := string(raw)
+	for _, s := range segments[:len(segments)-1] {
+		raw, err := os.ReadFile(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines += string(raw)
+	}
+	for _, want := range []string{`"event":"disk_space_low"`, `"event":"log_write_failed"`, "no space left on device"} {
+		if !strings.Contains(lines, want) {
+			t.Errorf("the log does not say %s", want)
+		}
+	}
 }
 
 // Fault 3: a write that is cut short. What of the line was written is set aside.

@@ -110,6 +110,10 @@ func describe(e audit.Event) (id, text string) {
 			id = short(e.RequestID.String())
 		}
 		return id, printable(truncate(string(e.Body), 200))
+	case *audit.LogWriteFailed:
+		return "", fmt.Sprintf("for %s, %d events refused, %d in doubt: %s", duration(e.TSUnixMS-min(e.Since, e.TSUnixMS)), e.Refused, e.InDoubt, printable(e.Error))
+	case *audit.DiskSpaceLow:
+		return "", fmt.Sprintf("%s free, the floor is %s", bytesText(e.Free), bytesText(e.Floor))
 	default:
 		return "", ""
 	}

@@ -39,6 +39,9 @@ func (a *app) showStatus(st api.Status) error {
 	if st.WriteFailures > 0 {
 		row("Failures", "%d writes failed, last: %s", st.WriteFailures, st.LastFailure)
 	}
+	if st.SpaceLow {
+		row("Disk", "nearly full: %s free, the floor is %s", bytesText(st.FreeBytes), bytesText(st.MinFreeBytes))
+	}
 	row("Tasklist", "%s", orNone(st.Tasklist))
 	for _, addr := range st.Addresses {
 		row("Address", "%s", addr)

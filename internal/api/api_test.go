@@ -20,6 +20,7 @@ import (
 // fake answers as it is told.
 type fake struct {
 	err    error
+	status Status
 	groups [][]string
 }
 
@@ -40,7 +41,7 @@ func (f *fake) Append(_ context.Context, inputs [][]byte) []Appended {
 	return out
 }
 
-func (f *fake) Status(bool) (Status, error)                          { return Status{Node: "n"}, f.err }
+func (f *fake) Status(bool) (Status, error)                          { return f.status, f.err }
 func (f *fake) Tasks(TaskQuery) (TaskList, error)                    { return TaskList{}, f.err }
 func (f *fake) Task(string) ([]crdt.Item, error)                     { return nil, f.err }
 func (f *fake) Review(context.Context, Review) (Appended, error)     { return Appended{}, f.err }
@@ -191,5 +192,45 @@ func TestLogFollowsAndEnds(t *testing.T) {
 func TestNoNode(t *testing.T) {
 	if _, err := NewClient(filepath.Join(t.TempDir(), "api.sock")).Status(t.Context(), false); !errors.Is(err, ErrNoNode) {
 		t.Errorf("%v", err)
+	}
+}
+
+// Health says in its status code whether events can be appended, and in its body
+// what is wrong; the metrics say it in Prometheus' format.
+func TestHealthAndMetrics(t *testing.T) {
+	f := &fake{}
+	c := serve(t, f)
+	get := func(path string) (int, string) {
+		t.Helper()
+		resp, err := c.http.Get("http://node" + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		raw, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(raw)
+	}
+	for _, want := range []struct {
+		st     Status
+		code   int
+		health string
+		metric string
+	}{
+		{Status{State: "ok"}, 200, `{"status":"ok","problems":[]}`, "auditmesh_log_writable 1"},
+		{Status{State: "disabled", Disabled: true}, 200, `{"status":"ok","problems":[]}`, "auditmesh_log_writable 0"},
+		{Status{State: "ok", SpaceLow: true, FreeBytes: 4096}, 200, `{"status":"degraded","problems":["the disk of the log is nearly full"]}`, "auditmesh_disk_free_bytes 4096"},
+		{Status{State: "EIO", SpaceLow: true, WriteFailures: 3}, 503, `{"status":"failing","problems":["the disk of the log is nearly full","the log is not writable: EIO"]}`, "auditmesh_log_write_failures_total 3"},
+		{Status{State: "ok", Vector: map[string]Held{"peer/log": {Stored: 5, Size: 4}}}, 200, `{"status":"ok","problems":[]}`, `auditmesh_held_records{log="log",node="peer"} 5`},
+	} {
+		f.status = want.st
+		if code, body := get("/healthz"); code != want.code || body != want.health+"\n" {
+			t.Errorf("health: %d %s, want %d %s", code, body, want.code, want.health)
+		}
+		if code, body := get("/metrics"); code != 200 || !strings.Contains(body, "\n"+want.metric+"\n") {
+			t.Errorf("metrics: %d, without %s:\n%s", code, want.metric, body)
+		}
 	}
 }

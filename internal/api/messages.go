@@ -25,6 +25,11 @@ type Status struct {
 	State         string `json:"state"` // "ok", or why nothing can be appended
 	WriteFailures uint64 `json:"audit_write_failures"`
 	LastFailure   string `json:"last_failure,omitempty"`
+	// What is free on the log's disk, as last looked at, in bytes; MinFreeBytes is
+	// the configured floor, 0 if nobody looks.
+	FreeBytes    uint64 `json:"free_bytes"`
+	MinFreeBytes uint64 `json:"min_free_bytes"`
+	SpaceLow     bool   `json:"space_low"`
 
 	Tasklist  string            `json:"tasklist"`
 	Addresses []string          `json:"addresses"`

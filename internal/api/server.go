@@ -122,7 +122,8 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("POST /v1/consistency", s.text(s.extends))
 	mux.HandleFunc("POST /v1/events", s.events)
 	mux.HandleFunc("POST /v1/review", s.answer(s.review))
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	mux.Handle("GET /metrics", s.metrics())
+	limited := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case s.slots <- struct{}{}:
 			defer func() { <-s.slots }()
@@ -131,6 +132,10 @@ func (s *Server) handler() http.Handler {
 			s.fail(w, &Refusal{Code: "overloaded", Message: "too many requests at one time; try again"}, http.StatusServiceUnavailable)
 		}
 	})
+	outer := http.NewServeMux()
+	outer.HandleFunc("GET /healthz", s.health) // answers under load too
+	outer.Handle("/", limited)
+	return outer
 }
 
 // answer makes a handler of a function that returns what is to be written as JSON.

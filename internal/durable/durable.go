@@ -48,6 +48,9 @@ type FS interface {
 	MkdirAll(path string, perm fs.FileMode) error
 	// SyncDir makes the names in a directory durable.
 	SyncDir(path string) error
+	// Free is how many bytes a program may still write on the file system that
+	// holds path.
+	Free(path string) (uint64, error)
 	// Lock takes the lock that path stands for, or returns ErrLocked. The file
 	// holds the pid of who has the lock, or lost it without releasing it.
 	Lock(path string) (Lock, error)

@@ -74,6 +74,15 @@ func (OS) SyncDir(path string) error {
 	return nil
 }
 
+// Free is what statfs(2) has as available.
+func (OS) Free(path string) (uint64, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(path, &st); err != nil {
+		return 0, fmt.Errorf("statfs %s: %w", path, err)
+	}
+	return st.Bavail * uint64(st.Bsize), nil
+}
+
 // Lock takes an flock(2) on the file at path, which is made if it is not there.
 func (OS) Lock(path string) (Lock, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)

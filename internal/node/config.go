@@ -26,6 +26,9 @@ type Config struct {
 	// next begun. Absent: at 128 MiB, and never for its age ("24h").
 	SegmentBytes int64    `toml:"segment_bytes" json:"segment_bytes"`
 	SegmentAge   Duration `toml:"segment_age" json:"segment_age"`
+	// MinFreeBytes is the floor of free space on the log's disk beneath which
+	// health, metrics and a record say so. Absent: 256 MiB. 0: nobody looks.
+	MinFreeBytes int64 `toml:"min_free_bytes" json:"min_free_bytes"`
 	// AuditTasklistID joins the mesh of that tasklist. Empty: no network.
 	AuditTasklistID string `toml:"audit_tasklist_id" json:"audit_tasklist_id"`
 	// AgentID is the agent that `exec` acts for: 64 lower-case hex digits.
@@ -61,6 +64,7 @@ func (d *Duration) UnmarshalText(text []byte) error {
 const (
 	configName     = "config.toml"
 	defaultLogPath = "log/audit.jsonl"
+	defaultMinFree = 256 << 20
 )
 
 // LoadConfig reads the configuration of a data directory: the file at path, or
@@ -70,7 +74,7 @@ func LoadConfig(dataDir, path string) (Config, error) {
 	if !given {
 		path = filepath.Join(dataDir, configName)
 	}
-	c := Config{}
+	c := Config{MinFreeBytes: defaultMinFree}
 	raw, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !given:
@@ -137,6 +141,9 @@ func (c Config) Check() error {
 	}
 	if c.SegmentBytes < 64<<10 {
 		return fmt.Errorf("segment_bytes: %d is less than %d: a segment is to hold some records", c.SegmentBytes, 64<<10)
+	}
+	if c.MinFreeBytes < 0 {
+		return errors.New("min_free_bytes: less than nothing cannot be free; 0 looks at nothing")
 	}
 	switch c.LogLevel {
 	case "debug", "info", "warn", "error":

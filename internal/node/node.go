@@ -89,7 +89,7 @@ func OpenLog(cfg Config, id Identity, logger *zap.Logger) (*audit.Log, error) {
 	}
 	l, err := audit.Open(audit.Options{
 		Path: path, SignedPath: cfg.SignedPath(), Key: id.Key, Logger: logger,
-		SegmentBytes: cfg.SegmentBytes, SegmentAge: time.Duration(cfg.SegmentAge),
+		SegmentBytes: cfg.SegmentBytes, SegmentAge: time.Duration(cfg.SegmentAge), MinFree: cfg.MinFreeBytes,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the log: %w", err)

@@ -105,6 +105,8 @@ func (n *Node) logStatus(st *api.Status) {
 		}
 	}
 	st.LastFailure = n.log.LastFailure()
+	space := n.log.Space()
+	st.FreeBytes, st.MinFreeBytes, st.SpaceLow = space.Free, space.Floor, space.Low
 	if err := n.log.Err(); err != nil {
 		st.State = err.Error()
 	}

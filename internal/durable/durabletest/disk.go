@@ -299,6 +299,9 @@ func (d *Disk) ReadDir(path string) ([]fs.DirEntry, error) {
 	return list, nil
 }
 
+// Free is without end.
+func (d *Disk) Free(string) (uint64, error) { return 1 << 62, nil }
+
 // Lock is that of durable.FS.
 func (d *Disk) Lock(path string) (durable.Lock, error) {
 	d.mu.Lock()
