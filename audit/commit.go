@@ -121,6 +121,13 @@ const (
 	typicalLine = 320
 )
 
+// appendLines is AppendBatch of n lines as they are, each with its newline: of a
+// followed file, which any program may have written.
+func (l *Log) appendLines(ctx context.Context, lines []byte, n int) (Position, error) {
+	g := &group{buf: lines, lines: hashLines(lines, n), lead: make(chan struct{}), done: make(chan struct{})}
+	return l.commitOrJoin(ctx, g)
+}
+
 func (g *group) encode(events []Event) error {
 	for _, e := range events {
 		start := len(g.buf)

@@ -204,6 +204,8 @@ func TestMeshEventsRoundTrip(t *testing.T) {
 		&LogSucceeded{7, log, 1 << 40, PartyID{9}, "restored from backup"},
 		&LogWriteFailed{8, 7, 3, 2, 41, "write …/audit.jsonl: no space left on device"},
 		&DiskSpaceLow{9, 1 << 20, 1 << 28},
+		&FollowBytes{10, "/var/log/x0x.jsonl", 11, []byte("a\x00b")},
+		&FollowGap{11, "/var/log/x0x.jsonl", 12, 13, "gone"},
 	}
 	var all []byte
 	for _, e := range events {

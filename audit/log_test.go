@@ -161,7 +161,9 @@ func crash(l *Log) {
 	l.mu.Lock()
 	l.closed = true
 	l.mu.Unlock()
-	l.active.file.Close()
+	if l.active.file != nil {
+		l.active.file.Close()
+	}
 	l.lock.Close()
 }
 

@@ -89,4 +89,5 @@ var meshEvents = map[string]bool{
 	"task_removed": true, "task_claimed": true, "task_completed": true,
 	"task_released": true, "task_noted": true, "log_succeeded": true,
 	"log_write_failed": true, "disk_space_low": true,
+	"follow_bytes": true, "follow_gap": true,
 }

@@ -134,6 +134,10 @@ func wireFor(event string) wire {
 		return new(wireWriteFailed)
 	case "disk_space_low":
 		return new(wireSpaceLow)
+	case "follow_bytes":
+		return new(wireFollowBytes)
+	case "follow_gap":
+		return new(wireFollowGap)
 	default:
 		return nil
 	}
@@ -292,4 +296,29 @@ type wireSpaceLow struct {
 func (w *wireSpaceLow) event(ts uint64) (Event, error) {
 	var n need
 	return n.checked(&DiskSpaceLow{ts, get(&n, "free_bytes", w.Free), get(&n, "floor_bytes", w.Floor)})
+}
+
+type wireFollowBytes struct {
+	common
+	Path   *string `json:"path"`
+	Offset *uint64 `json:"offset"`
+	Line   *[]byte `json:"line"`
+}
+
+func (w *wireFollowBytes) event(ts uint64) (Event, error) {
+	var n need
+	return n.checked(&FollowBytes{ts, get(&n, "path", w.Path), get(&n, "offset", w.Offset), get(&n, "line", w.Line)})
+}
+
+type wireFollowGap struct {
+	common
+	Path   *string `json:"path"`
+	Offset *uint64 `json:"offset"`
+	Bytes  *uint64 `json:"bytes"`
+	Reason *string `json:"reason"`
+}
+
+func (w *wireFollowGap) event(ts uint64) (Event, error) {
+	var n need
+	return n.checked(&FollowGap{ts, get(&n, "path", w.Path), get(&n, "offset", w.Offset), get(&n, "bytes", w.Bytes), get(&n, "reason", w.Reason)})
 }

@@ -277,7 +277,7 @@ func (d *Disk) Stat(path string) (fs.FileInfo, error) {
 	if file == nil {
 		return nil, &fs.PathError{Op: "stat", Path: path, Err: fs.ErrNotExist}
 	}
-	return fileInfo{filepath.Base(path), file, int64(len(file.live))}, nil
+	return file.info(path), nil
 }
 
 // SameFile is that of durable.FS.
@@ -293,7 +293,7 @@ func (d *Disk) ReadDir(path string) ([]fs.DirEntry, error) {
 	var list []fs.DirEntry
 	for _, name := range slices.Sorted(maps.Keys(d.names)) {
 		if filepath.Dir(name) == filepath.Clean(path) {
-			list = append(list, fs.FileInfoToDirEntry(fileInfo{filepath.Base(name), d.names[name], int64(len(d.names[name].live))}))
+			list = append(list, fs.FileInfoToDirEntry(d.names[name].info(name)))
 		}
 	}
 	return list, nil
@@ -333,16 +333,23 @@ func (l diskLock) Release() error {
 	return l.Close()
 }
 
+// fileInfo is what Stat found.
 type fileInfo struct {
-	name  string
-	inode *inode
-	size  int64
+	name     string
+	inode    *inode
+	size     int64
+	modified time.Time
+}
+
+// info is called with the disk's mu held.
+func (f *inode) info(path string) fileInfo {
+	return fileInfo{filepath.Base(path), f, int64(len(f.live)), f.modified}
 }
 
 func (i fileInfo) Name() string       { return i.name }
 func (i fileInfo) Size() int64        { return i.size }
 func (i fileInfo) Mode() fs.FileMode  { return 0o600 }
-func (i fileInfo) ModTime() time.Time { return i.inode.modified }
+func (i fileInfo) ModTime() time.Time { return i.modified }
 func (i fileInfo) IsDir() bool        { return false }
 func (i fileInfo) Sys() any           { return nil }
 
@@ -372,6 +379,7 @@ func (f *diskFile) Write(p []byte) (n int, err error) {
 		f.inode.live = grown(f.inode.live, f.at+len(p))
 		copy(f.inode.live[f.at:], p)
 		f.inode.dirty = append(f.inode.dirty, span{f.at, f.at + len(p)})
+		f.inode.modified = time.Now()
 		f.at += len(p)
 		n = len(p)
 		return nil
@@ -441,7 +449,7 @@ func (f *diskFile) Stat() (fs.FileInfo, error) {
 	if f.d.dead {
 		return nil, ErrCrashed
 	}
-	return fileInfo{filepath.Base(f.path), f.inode, int64(len(f.inode.live))}, nil
+	return f.inode.info(f.path), nil
 }
 
 func (f *diskFile) Close() error { return nil }
