@@ -224,12 +224,13 @@ func TestFollowRotation(t *testing.T) {
 		}, 0},
 		"rename, and the writer is late": {func(p *pair) {
 			p.rename(followedPath + ".1")
+			p.writeText("new\n")
 			p.must(p.f.step(p.t.Context()))
 			f, err := p.disk.OpenFile(followedPath+".1", os.O_APPEND|os.O_WRONLY, 0)
 			p.must(err)
 			_, err = f.Write([]byte("late\n"))
 			p.must(errors.Join(err, f.Sync(), f.Close()))
-			p.wrote = append(p.wrote, "late\n")
+			p.wrote = append(p.wrote[:len(p.wrote)-1], "late\n", "new\n")
 			p.write(5)
 		}, 0},
 		"copytruncate": {func(p *pair) {
@@ -254,6 +255,13 @@ func TestFollowRotation(t *testing.T) {
 			p.wrote = append(p.wrote, "\n") // as a record has it
 			p.write(5)
 		}, 0},
+		"shorter after a power cut": {func(p *pair) {
+			last := p.wrote[len(p.wrote)-1]
+			info, err := p.disk.Stat(followedPath)
+			p.must(err)
+			p.must(cut(p.disk, followedPath, info.Size()-int64(len(last))))
+			p.write(5)
+		}, 1},
 		"compressed at once": {func(p *pair) {
 			p.must(p.disk.Remove(followedPath))
 			p.write(5)
@@ -281,7 +289,7 @@ func TestFollowRotation(t *testing.T) {
 				p.must(p.settle())
 				p.must(p.check())
 				want := c.gaps
-				if !down {
+				if !down && name == "compressed at once" {
 					want = 0 // the open file is read to its end
 				}
 				for range 2 {

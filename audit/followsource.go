@@ -84,9 +84,7 @@ func (s *source) open(name string, offset int64) error {
 
 func (s *source) seek(offset int64) { s.offset, s.buf, s.before = offset, s.buf[:0], nil }
 
-// place tells where the source is.
-func (s *source) place() (place, error) { return placeAt(s.file, s.offset) }
-
+// placeAt is the place of an offset in a file.
 func placeAt(f durable.File, offset int64) (place, error) {
 	n := min(offset, printBytes)
 	p := place{Offset: offset}
@@ -144,7 +142,7 @@ func (s *source) rotated() (list []rotatedFile, err error) {
 	}
 	for _, e := range entries {
 		suffix, ok := strings.CutPrefix(e.Name(), base)
-		if !ok || len(suffix) < 2 || !strings.Contains(".-", suffix[:1]) || strings.Trim(suffix[1:], "0123456789-.") != "" {
+		if !ok || len(suffix) < 2 || suffix[0] != '.' && suffix[0] != '-' || strings.Trim(suffix[1:], "0123456789-.") != "" {
 			continue
 		}
 		name := filepath.Join(dir, e.Name())

@@ -331,6 +331,33 @@ func TestSecondInstanceIsRefused(t *testing.T) {
 }
 
 // Fault 12: an existing file is opened as it is, on two nodes at once.
+// A file that another program has open for writing is not taken over.
+func TestAdoptionWhileWritten(t *testing.T) {
+	o := testOptions(t, 1)
+	if err := os.MkdirAll(filepath.Dir(o.Path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w, err := os.Create(o.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.WriteString(startedLines(t, 0, 3)); err != nil {
+		t.Fatal(err)
+	}
+	if l, err := Open(o); !errors.Is(err, ErrForeignWrite) || !strings.Contains(err.Error(), "audit_follow_path") {
+		if err == nil {
+			l.Close()
+		}
+		t.Fatalf("taken over while it is written: %v", err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if l := openLog(t, o); l.Size() != 3 || !l.Adopted() {
+		t.Errorf("adopted %v, %d records", l.Adopted(), l.Size())
+	}
+}
+
 func TestAdoption(t *testing.T) {
 	golden, err := os.ReadFile("testdata/golden/lines.jsonl")
 	if err != nil {

@@ -101,6 +101,11 @@ func (l *Log) birth(signed SignedState) ([]segment, error) {
 // adoptFile takes over a JSONL file as the first segment, without rewriting it.
 func (l *Log) adoptFile() ([]segment, error) {
 	fsys := l.opts.FS
+	if writing, err := fsys.Writing(l.opts.Path); err != nil {
+		return nil, err
+	} else if writing {
+		return nil, fmt.Errorf("%w: %s is open for writing, and cannot be taken over: stop the program that writes it, or follow the file (audit_follow_path) into a log of another name", ErrForeignWrite, l.opts.Path)
+	}
 	f, err := fsys.OpenFile(l.opts.Path, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err

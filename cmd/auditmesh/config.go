@@ -20,6 +20,7 @@ func (*configCheckCmd) Help() string {
 	return `Keys of config.toml; absent ones have the defaults that are shown:
 
   audit_log_path    = "log/audit.jsonl"  relative to the data directory; "" disables auditing
+  audit_follow_path = ""                 a JSONL file that another program writes, copied into the log
   segment_bytes     = 134217728          bytes at which a segment of the log is sealed
   segment_age       = "0s"               age at which it is, such as "24h"; 0 is never
   min_free_bytes    = 268435456          free space on the log's disk beneath which it warns; 0 does not look

@@ -110,6 +110,10 @@ func describe(e audit.Event) (id, text string) {
 			id = short(e.RequestID.String())
 		}
 		return id, printable(truncate(string(e.Body), 200))
+	case *audit.FollowBytes:
+		return "", fmt.Sprintf("byte %d of %s: %s", e.Offset, printable(e.Path), printable(truncate(string(e.Line), 200)))
+	case *audit.FollowGap:
+		return "", fmt.Sprintf("from byte %d of %s: %s", e.Offset, printable(e.Path), printable(e.Reason))
 	case *audit.LogWriteFailed:
 		return "", fmt.Sprintf("for %s, %d events refused, %d in doubt: %s", duration(e.TSUnixMS-min(e.Since, e.TSUnixMS)), e.Refused, e.InDoubt, printable(e.Error))
 	case *audit.DiskSpaceLow:

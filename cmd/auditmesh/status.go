@@ -42,6 +42,13 @@ func (a *app) showStatus(st api.Status) error {
 	if st.SpaceLow {
 		row("Disk", "nearly full: %s free, the floor is %s", bytesText(st.FreeBytes), bytesText(st.MinFreeBytes))
 	}
+	if f := st.Follow; f != nil {
+		text := fmt.Sprintf("%s, %d lines and %d gaps since the start, at byte %d", f.Path, f.Lines, f.Gaps, f.Offset)
+		if f.Error != "" {
+			text += ", waits: " + f.Error
+		}
+		row("Follows", "%s", text)
+	}
 	row("Tasklist", "%s", orNone(st.Tasklist))
 	for _, addr := range st.Addresses {
 		row("Address", "%s", addr)

@@ -33,6 +33,9 @@ func HealthOf(st Status) Health {
 	if st.SpaceLow {
 		problem("degraded", "the disk of the log is nearly full")
 	}
+	if st.Follow != nil && st.Follow.Error != "" {
+		problem("degraded", "following "+st.Follow.Path+" waits: "+st.Follow.Error)
+	}
 	for dir, why := range st.Damaged {
 		problem("degraded", "the copy "+dir+" is damaged: "+why)
 	}
@@ -99,6 +102,10 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	gauge("disk_free_bytes", "Free on the log's disk, 0 if nobody looks.", float64(st.FreeBytes))
 	gauge("disk_floor_bytes", "Configured floor of free space.", float64(st.MinFreeBytes))
 	gauge("disk_low", "1 if less is free than the floor.", truth(st.SpaceLow))
+	if st.Follow != nil {
+		counter("followed_lines_total", "Lines of the followed file that were copied since the node started.", st.Follow.Lines)
+		counter("followed_gaps_total", "Gaps in the followed file that were recorded since the node started.", st.Follow.Gaps)
+	}
 	gauge("peers_connected", "Members of the mesh that are connected.", float64(st.Peers))
 	gauge("members", "Members of the mesh.", float64(st.Members))
 	counter("view_rebuilds_total", "Times the view was made anew since the node started.", st.Rebuilds)

@@ -31,6 +31,8 @@ type Status struct {
 	MinFreeBytes uint64 `json:"min_free_bytes"`
 	SpaceLow     bool   `json:"space_low"`
 
+	Follow *audit.FollowStatus `json:"follow,omitempty"` // nil: nothing is followed
+
 	Tasklist  string            `json:"tasklist"`
 	Addresses []string          `json:"addresses"`
 	Digest    string            `json:"digest"`

@@ -51,6 +51,9 @@ type FS interface {
 	// Free is how many bytes a program may still write on the file system that
 	// holds path.
 	Free(path string) (uint64, error)
+	// Writing says whether a program has the file open for writing, as far as the
+	// system tells: false if it does not.
+	Writing(path string) (bool, error)
 	// Lock takes the lock that path stands for, or returns ErrLocked. The file
 	// holds the pid of who has the lock, or lost it without releasing it.
 	Lock(path string) (Lock, error)

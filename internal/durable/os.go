@@ -83,6 +83,18 @@ func (OS) Free(path string) (uint64, error) {
 	return st.Bavail * uint64(st.Bsize), nil
 }
 
+// Writing tries to take a read lease, which fcntl(2) refuses for a file that is
+// open for writing. Where leases are not to be had it says false.
+func (OS) Writing(path string) (bool, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close() // frees the lease
+	_, err = unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_RDLCK)
+	return errors.Is(err, unix.EAGAIN), nil
+}
+
 // Lock takes an flock(2) on the file at path, which is made if it is not there.
 func (OS) Lock(path string) (Lock, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)

@@ -22,6 +22,9 @@ type Config struct {
 	// AuditLogPath is the log's active file, relative to the data directory.
 	// Empty disables auditing; absent is "log/audit.jsonl".
 	AuditLogPath *string `toml:"audit_log_path" json:"audit_log_path"`
+	// AuditFollowPath is a JSONL file that another program writes, relative to the
+	// data directory, whose lines are copied into the log. Empty: none.
+	AuditFollowPath string `toml:"audit_follow_path" json:"audit_follow_path"`
 	// SegmentBytes and SegmentAge say when a segment of the log is sealed and the
 	// next begun. Absent: at 128 MiB, and never for its age ("24h").
 	SegmentBytes int64    `toml:"segment_bytes" json:"segment_bytes"`
@@ -153,20 +156,44 @@ func (c Config) Check() error {
 	if path := *c.AuditLogPath; path != "" && filepath.Clean(filepath.Dir(c.LogPath())) == filepath.Clean(c.stateDir()) {
 		return errors.New("audit_log_path: the log must not stand in the directory of the last-signed state, which tells when the log was put back from a backup")
 	}
+	return c.checkFollow()
+}
+
+func (c Config) checkFollow() error {
+	follow := c.FollowPath()
+	if follow == "" {
+		return nil
+	}
+	if c.LogPath() == "" {
+		return errors.New("audit_follow_path: auditing is disabled, there is no log to copy into; give audit_log_path")
+	}
+	if filepath.Dir(follow) == filepath.Dir(c.LogPath()) && strings.HasPrefix(filepath.Base(follow), strings.TrimSuffix(filepath.Base(c.LogPath()), ".jsonl")) {
+		return fmt.Errorf("audit_follow_path: %s is of this node's own log; name the file that the other program writes", follow)
+	}
 	return nil
 }
 
-// LogPath is the log's active file, empty if auditing is disabled.
-func (c Config) LogPath() string {
-	path := *c.AuditLogPath
-	if path == "" || filepath.IsAbs(path) {
-		return path
+// FollowPath is the file that is followed, empty if none is.
+func (c Config) FollowPath() string { return c.inDataDir(c.AuditFollowPath) }
+
+func (c Config) inDataDir(path string) string {
+	switch {
+	case path == "":
+		return ""
+	case filepath.IsAbs(path):
+		return filepath.Clean(path)
 	}
 	return filepath.Join(c.DataDir, path)
 }
 
+// LogPath is the log's active file, empty if auditing is disabled.
+func (c Config) LogPath() string {
+	return c.inDataDir(*c.AuditLogPath)
+}
+
 // The other files of a data directory.
 
+func (c Config) followedPath() string { return filepath.Join(c.stateDir(), "followed.json") }
 func (c Config) stateDir() string     { return filepath.Join(c.DataDir, "state") }
 func (c Config) identityPath() string { return filepath.Join(c.DataDir, "identity.key") }
 func (c Config) copiesDir() string    { return filepath.Join(c.DataDir, "copies") }

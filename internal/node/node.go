@@ -29,7 +29,8 @@ type Node struct {
 	id       Identity
 	logger   *zap.Logger
 	started  time.Time
-	log      *audit.Log // nil: auditing is disabled
+	log      *audit.Log      // nil: auditing is disabled
+	follower *audit.Follower // nil: nothing is followed
 	holdings *mirror.Holdings
 	mirror   *mirror.Mirror
 	mesh     *gossip.Mesh // nil: no tasklist
@@ -53,6 +54,9 @@ func Open(cfg Config, logger *zap.Logger) (n *Node, err error) {
 	}()
 	if n.log, err = OpenLog(cfg, id, logger); err != nil {
 		return n, err
+	}
+	if path := cfg.FollowPath(); path != "" {
+		n.follower = audit.NewFollower(n.log, audit.FollowOptions{Path: path, CursorPath: cfg.followedPath(), Logger: logger})
 	}
 	if n.holdings, err = mirror.OpenHoldings(durable.OS{}, cfg.copiesDir(), cfg.evidenceDir(), n.log, logger); err != nil {
 		return n, err
@@ -108,6 +112,9 @@ func (n *Node) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	if n.log != nil {
 		g.Go(func() error { return n.log.Run(ctx) })
+	}
+	if n.follower != nil {
+		g.Go(func() error { return n.follower.Run(ctx) })
 	}
 	g.Go(func() error { return n.mirror.Run(ctx) })
 	g.Go(func() error { return n.server.Run(ctx) })

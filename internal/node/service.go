@@ -71,6 +71,10 @@ func (n *Node) Status(deep bool) (api.Status, error) {
 		Rebuilds: n.mirror.Rebuilds(), Damaged: n.holdings.Damaged(),
 	}
 	n.logStatus(&st)
+	if n.follower != nil {
+		follow := n.follower.Status()
+		st.Follow = &follow
+	}
 	n.meshStatus(&st)
 	var view mirror.Status
 	var err error

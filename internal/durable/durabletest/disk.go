@@ -302,6 +302,9 @@ func (d *Disk) ReadDir(path string) ([]fs.DirEntry, error) {
 // Free is without end.
 func (d *Disk) Free(string) (uint64, error) { return 1 << 62, nil }
 
+// Writing is never so.
+func (d *Disk) Writing(string) (bool, error) { return false, nil }
+
 // Lock is that of durable.FS.
 func (d *Disk) Lock(path string) (durable.Lock, error) {
 	d.mu.Lock()
