@@ -5,8 +5,6 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
-	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -79,6 +77,7 @@ type Log struct {
 	lock   durable.Lock
 
 	failures atomic.Uint64
+	sealed   []string // ids of logs that are never signed again; set by recovery
 	adopted  bool
 	hint     chan struct{} // wakes Run after a failure, and after a rotation
 
@@ -100,11 +99,7 @@ type Log struct {
 	closed   bool // guarded by mu
 }
 
-// Open opens the log at o.Path, or makes it, or adopts the JSONL file that
-// stands there. It takes the lock, recovers from an unclean end, and refuses,
-// changing nothing, where a file is damaged (*DamageError), where the log is not
-// what was last signed (ErrBehind, ErrNoSignedState) or in use (ErrLocked).
-func Open(o Options) (*Log, error) {
+func (o *Options) fill() {
 	if o.FS == nil {
 		o.FS = durable.OS{}
 	}
@@ -120,15 +115,19 @@ func Open(o Options) (*Log, error) {
 	if o.SegmentBytes == 0 {
 		o.SegmentBytes = defaultSegmentBytes
 	}
+}
+
+// Open opens the log at o.Path, or makes it, or adopts the JSONL file that
+// stands there. It takes the lock, recovers from an unclean end, and refuses,
+// changing nothing, where a file is damaged (*DamageError), where the log is not
+// what was last signed (ErrBehind, ErrNoSignedState) or in use (ErrLocked).
+func Open(o Options) (*Log, error) {
+	o.fill()
 	signer, err := newSigner(o.Key)
 	if err != nil {
 		return nil, err
 	}
-	dir, base := filepath.Split(o.Path)
-	l := &Log{
-		opts: o, signer: signer, hint: make(chan struct{}, 1),
-		files: files{dir: filepath.Clean(dir), name: strings.TrimSuffix(base, ".jsonl")},
-	}
+	l := &Log{opts: o, signer: signer, hint: make(chan struct{}, 1), files: filesOf(o.Path)}
 	l.largeGroups.New = func() any { return new(groupMemory) }
 	l.peer = PeerID(o.Key.Public().(ed25519.PublicKey))
 	l.chain = &chain{fsys: o.FS, files: l.files}
@@ -143,6 +142,9 @@ func Open(o Options) (*Log, error) {
 	}
 	return l, nil
 }
+
+// Peer is the peer id of the log's node.
+func (l *Log) Peer() string { return l.peer }
 
 // Path is the active file.
 func (l *Log) Path() string { return l.opts.Path }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"go.uber.org/zap"
 )
@@ -27,6 +28,14 @@ func (l *Log) recover(acknowledged uint64) error {
 	}
 	if last, ok := kept.last(); ok && last.size > signed.Size {
 		return fmt.Errorf("%w: %s states %d records, %s only %d: the state is older than the log", ErrBehind, l.files.checkpoints(), last.size, l.opts.SignedPath, signed.Size)
+	}
+	l.sealed = signed.Sealed
+	if p := signed.Pending; p != nil {
+		if done, err := p.installed(l.opts.FS, l.files); err != nil {
+			return err
+		} else if !done {
+			return fmt.Errorf("%w: %w", ErrBehind, errSuccession)
+		}
 	}
 	segs, err := l.birth(signed)
 	if err != nil {
@@ -65,7 +74,7 @@ func (l *Log) read(kept *anchors, segs []segment, signed SignedState) (*chain, *
 		if err := l.readSegments(ld, segs); err != nil {
 			return err
 		}
-		return checkSigned(fresh, signed, l.opts.Path)
+		return errors.Join(checkSealed(fresh, signed), checkSigned(fresh, signed, l.opts.Path))
 	})
 	return fresh, ld, err
 }
@@ -215,6 +224,18 @@ func (l *Log) cutCopied(s segment, end int64, next segment) error {
 	return cut(l.opts.FS, s.path, end)
 }
 
+var errSuccession = errors.New("a succession was decided on and is not ended; it goes on by itself when the node starts")
+
+// checkSealed refuses a log that was given up.
+func checkSealed(c *chain, signed SignedState) error {
+	if c.tree.size() > 0 {
+		if id := (LogName{ID: c.id}).IDString(); slices.Contains(signed.Sealed, id) {
+			return fmt.Errorf("%w: log %s was given up for a successor, and is signed no more", ErrBehind, id)
+		}
+	}
+	return nil
+}
+
 // checkSigned compares the lines with the last-signed state.
 func checkSigned(c *chain, signed SignedState, path string) error {
 	if signed.Size == 0 {
@@ -231,7 +252,7 @@ func checkSigned(c *chain, signed SignedState, path string) error {
 		return err
 	}
 	if root := f.Root(); root != signed.Root {
-		return fmt.Errorf("%w: the first %d records of %s have the root %s, %s was signed: a line was changed", ErrBehind, signed.Size, path, root, signed.Root)
+		return &DamageError{File: path, Reason: fmt.Sprintf("the first %d records have the root %s, %s was signed: a line was changed", signed.Size, root, signed.Root)}
 	}
 	return nil
 }

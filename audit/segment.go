@@ -33,6 +33,12 @@ type files struct {
 	name string // "audit" for …/audit.jsonl
 }
 
+// filesOf names the files of the log whose active file is at path.
+func filesOf(path string) files {
+	dir, base := filepath.Split(path)
+	return files{dir: filepath.Clean(dir), name: strings.TrimSuffix(base, ".jsonl")}
+}
+
 func (f files) segment(first uint64) string { return f.path(first, ".jsonl") }
 func (f files) head(first uint64) string    { return f.path(first, ".segment") }
 func (f files) index(first uint64) string   { return f.path(first, ".index") }

@@ -15,7 +15,7 @@ func (l *Log) sign() error {
 	if err != nil {
 		return err
 	}
-	state := SignedState{Peer: l.peer, Log: name.IDString(), Size: head.Size, Root: head.Root()}
+	state := SignedState{Peer: l.peer, Log: name.IDString(), Size: head.Size, Root: head.Root(), Sealed: l.sealed}
 	if err := writeSigned(l.opts.FS, l.opts.SignedPath, state); err != nil {
 		return fmt.Errorf("write the last-signed state, without which nothing is signed: %w", err)
 	}

@@ -20,11 +20,14 @@ type SignedState struct {
 	Log     string `json:"log,omitempty"` // log id in hex; empty: nothing was signed yet
 	Size    uint64 `json:"size"`
 	Root    Hash   `json:"root"`
+	// Sealed are ids of older logs of the node, which are never signed again.
+	Sealed  []string    `json:"sealed,omitempty"`
+	Pending *Succession `json:"pending,omitempty"` // decided on; nothing was signed since
 }
 
 const (
 	signedVersion = 1
-	maxSigned     = 4096
+	maxSigned     = 64 << 10
 )
 
 // ErrNoSignedState means that the file with the last-signed state is gone. The

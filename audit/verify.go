@@ -3,8 +3,6 @@ package audit
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"auditmesh/internal/durable"
@@ -51,7 +49,7 @@ func Verify(path string, o VerifyOptions) (Report, error) {
 		o.FS = durable.OS{}
 	}
 	v := verifier{opts: o, rep: Report{Path: path, Deep: o.Deep, Problems: []string{}, Derived: []string{}}}
-	v.files = files{dir: filepath.Dir(path), name: strings.TrimSuffix(filepath.Base(path), ".jsonl")}
+	v.files = filesOf(path)
 	info, err := o.FS.Stat(path)
 	if err == nil && info.IsDir() {
 		v.files = files{dir: path, name: copyFileName}

@@ -60,12 +60,16 @@ type Holdings struct {
 }
 
 // OpenHoldings opens all copies beneath dir. own is this node's log, nil if
-// auditing is disabled. A damaged copy is left out, logged, and listed by Damaged.
+// auditing is disabled; the logs that were sealed beside it are held like copies,
+// and extended by what peers have of them. A damaged copy is left out, logged, and listed by Damaged.
 func OpenHoldings(fsys durable.FS, dir, evidence string, own *audit.Log, logger *zap.Logger) (*Holdings, error) {
 	h := &Holdings{
 		fsys: fsys, dir: dir, evidence: evidence, own: own, logger: logger,
 		copies: make(map[audit.LogName]*audit.Copy), damaged: make(map[string]string),
 		conflict: make(map[audit.LogName]int),
+	}
+	if err := h.openSealed(); err != nil {
+		return nil, err
 	}
 	peers, err := fsys.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -91,19 +95,42 @@ func OpenHoldings(fsys durable.FS, dir, evidence string, own *audit.Log, logger 
 	return h, nil
 }
 
+func (h *Holdings) openSealed() error {
+	if h.own == nil {
+		return nil
+	}
+	sealed, err := audit.SealedLogs(h.fsys, h.own.Path())
+	for id, dir := range sealed {
+		h.openCopy(dir, audit.LogName{Peer: h.own.Peer(), ID: id})
+	}
+	return err
+}
+
 func (h *Holdings) open(peer, log string) {
 	dir := filepath.Join(h.dir, peer, log)
 	id, err := audit.ParseLogID(log)
-	var c *audit.Copy
-	if err == nil {
-		c, err = audit.OpenCopy(h.fsys, dir, audit.LogName{Peer: peer, ID: id})
-	}
 	if err != nil {
-		h.damaged[dir] = err.Error()
-		h.logger.Error("a copy is left out", zap.String("directory", dir), zap.Error(err))
+		h.leaveOut(dir, err)
 		return
 	}
-	h.copies[audit.LogName{Peer: peer, ID: id}] = c
+	h.openCopy(dir, audit.LogName{Peer: peer, ID: id})
+}
+
+func (h *Holdings) openCopy(dir string, name audit.LogName) {
+	if h.copies[name] != nil {
+		return // sealed beside the own log
+	}
+	c, err := audit.OpenCopy(h.fsys, dir, name)
+	if err != nil {
+		h.leaveOut(dir, err)
+		return
+	}
+	h.copies[name] = c
+}
+
+func (h *Holdings) leaveOut(dir string, err error) {
+	h.damaged[dir] = err.Error()
+	h.logger.Error("a copy is left out", zap.String("directory", dir), zap.Error(err))
 }
 
 // Damaged lists the copies that could not be opened, with the reasons.

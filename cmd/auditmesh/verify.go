@@ -2,13 +2,16 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"text/tabwriter"
 
 	"golang.org/x/term"
 
 	"auditmesh/audit"
+	"auditmesh/internal/durable"
 )
 
 type verifyCmd struct {
@@ -31,7 +34,11 @@ func (c *verifyCmd) Run(a *app) error {
 		if err != nil {
 			return err
 		}
-		paths = append(paths, copies...)
+		sealed, err := audit.SealedLogs(durable.OS{}, cfg.LogPath())
+		if err != nil {
+			return err
+		}
+		paths = slices.AppendSeq(append(paths, copies...), maps.Values(sealed))
 	}
 	reports := []audit.Report{}
 	bad := 0

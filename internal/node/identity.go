@@ -104,7 +104,7 @@ func nothingSigned(c Config) error {
 	raw, err := os.ReadFile(c.SignedPath())
 	if err == nil {
 		var s audit.SignedState
-		if json.Unmarshal(raw, &s) != nil || s.Size > 0 {
+		if json.Unmarshal(raw, &s) != nil || s.Size > 0 || len(s.Sealed) > 0 {
 			return fmt.Errorf("the identity key %s is gone, and %s says that it signed %d records: %s", c.identityPath(), c.SignedPath(), s.Size, hint)
 		}
 	} else if !errors.Is(err, fs.ErrNotExist) {

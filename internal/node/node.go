@@ -91,10 +91,16 @@ func OpenLog(cfg Config, id Identity, logger *zap.Logger) (*audit.Log, error) {
 	if path == "" {
 		return nil, nil
 	}
-	l, err := audit.Open(audit.Options{
+	o := audit.Options{
 		Path: path, SignedPath: cfg.SignedPath(), Key: id.Key, Logger: logger,
 		SegmentBytes: cfg.SegmentBytes, SegmentAge: time.Duration(cfg.SegmentAge), MinFree: cfg.MinFreeBytes,
-	})
+	}
+	l, err := audit.Open(o)
+	if errors.Is(err, audit.ErrBehind) || errors.Is(err, audit.ErrNoSignedState) {
+		if err = audit.Succeed(o, err); err == nil {
+			l, err = audit.Open(o)
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open the log: %w", err)
 	}

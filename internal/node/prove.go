@@ -53,8 +53,11 @@ func (n *Node) Extends(note []byte) ([]byte, error) {
 }
 
 // heldLog finds the log of a node, this one if it is empty, with that id; an
-// empty id does if the node has one log.
+// empty id is this node's own log, and does for another node if it has one log.
 func (n *Node) heldLog(node, log string) (mirror.Held, error) {
+	if log == "" && (node == "" || node == n.id.Peer) && n.log != nil && n.log.Size() > 0 {
+		return n.log, nil
+	}
 	list := n.heldLogs(node, log)
 	switch len(list) {
 	case 1:
