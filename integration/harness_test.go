@@ -203,11 +203,19 @@ func (p *proc) deep() (st api.Status) {
 
 // converged says whether all nodes have one view of everything.
 func converged(nodes ...*proc) bool {
-	var total, folded uint64
+	var total uint64
+	for _, n := range nodes {
+		total += n.deep().Size
+	}
+	return convergedOn(total, nodes...)
+}
+
+// convergedOn says whether all nodes have one view, of that many records.
+func convergedOn(records uint64, nodes ...*proc) bool {
+	var folded uint64
 	first := nodes[0].deep()
 	for _, n := range nodes {
 		st := n.deep()
-		total += st.Size
 		if st.Holdings != first.Holdings || st.ViewHash != first.ViewHash || len(st.Vector) != len(first.Vector) {
 			return false
 		}
@@ -215,7 +223,7 @@ func converged(nodes ...*proc) bool {
 	for _, h := range first.Vector {
 		folded += h.Size
 	}
-	return folded == total
+	return folded == records
 }
 
 // sameBytes checks that each node's copy of each log is its owner's file.
