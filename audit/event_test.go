@@ -187,38 +187,43 @@ func TestDecodeIsLenient(t *testing.T) {
 }
 
 func TestMeshEventsRoundTrip(t *testing.T) {
-	raw, err := os.ReadFile("testdata/golden/mesh.jsonl")
-	if err != nil {
-		t.Fatal(err)
-	}
 	node := PeerID(testKey(1).Public().(edPublic))
 	id, log := RequestID{1, 2}, PartyID{3, 4}
-	events := []Event{
-		&TaskRemoved{1, &id, nil, "kept \"long\" enough"},
-		&TaskRemoved{2, nil, []SeqRange{{log, 0, 5}, {log, 7, 1 << 63}}, ""},
-		&Reviewed{false, 3, node, id, "ada"},
-		&Reviewed{true, 4, node, id, "ada"},
-		&TaskReleased{5, node, id, "ada", []Dot{{node, log, 9}}},
-		&TaskReleased{5, node, id, "", []Dot{}},
-		&TaskNoted{6, node, id, "ada", "priority", "high", []Dot{{node, log, 9}, {node, log, 10}}},
-		&LogSucceeded{7, log, 1 << 40, PartyID{9}, "restored from backup"},
-		&LogWriteFailed{8, 7, 3, 2, 41, "write …/audit.jsonl: no space left on device"},
-		&DiskSpaceLow{9, 1 << 20, 1 << 28},
-		&FollowBytes{10, "/var/log/x0x.jsonl", 11, []byte("a\x00b")},
-		&FollowGap{11, "/var/log/x0x.jsonl", 12, 13, "gone"},
-	}
-	var all []byte
-	for _, e := range events {
-		if all, err = AppendLine(all, e); err != nil {
+	for file, events := range map[string][]Event{
+		"mesh.jsonl": {
+			&TaskRemoved{1, &id, nil, "kept \"long\" enough"},
+			&TaskRemoved{2, nil, []SeqRange{{log, 0, 5}, {log, 7, 1 << 63}}, ""},
+			&Reviewed{false, 3, node, id, "ada"},
+			&Reviewed{true, 4, node, id, "ada"},
+			&TaskReleased{5, node, id, "ada", []Dot{{node, log, 9}}},
+			&TaskReleased{5, node, id, "", []Dot{}},
+			&TaskNoted{6, node, id, "ada", "priority", "high", []Dot{{node, log, 9}, {node, log, 10}}},
+			&LogSucceeded{7, log, 1 << 40, PartyID{9}, "restored from backup"},
+		},
+		"incidents.jsonl": {
+			&LogWriteFailed{8, 7, 3, 2, 41, "write …/audit.jsonl: no space left on device"},
+			&DiskSpaceLow{9, 1 << 20, 1 << 28},
+			&FollowBytes{10, "/var/log/x0x.jsonl", 11, []byte("a\x00b")},
+			&FollowGap{11, "/var/log/x0x.jsonl", 12, 13, "gone"},
+		},
+	} {
+		raw, err := os.ReadFile("testdata/golden/" + file)
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	if !bytes.Equal(all, raw) {
-		t.Errorf("testdata/golden/mesh.jsonl differs:\n got %s\nwant %s", all, raw)
-	}
-	for i, line := range bytes.Split(bytes.TrimSpace(all), []byte("\n")) {
-		if got, err := Decode(line); err != nil || !reflect.DeepEqual(got, events[i]) {
-			t.Errorf("line %d: %v\n got %+v\nwant %+v", i, err, got, events[i])
+		var all []byte
+		for _, e := range events {
+			if all, err = AppendLine(all, e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !bytes.Equal(all, raw) {
+			t.Errorf("testdata/golden/%s differs:\n got %s\nwant %s", file, all, raw)
+		}
+		for i, line := range bytes.Split(bytes.TrimSpace(all), []byte("\n")) {
+			if got, err := Decode(line); err != nil || !reflect.DeepEqual(got, events[i]) {
+				t.Errorf("%s, line %d: %v\n got %+v\nwant %+v", file, i, err, got, events[i])
+			}
 		}
 	}
 }

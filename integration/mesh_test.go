@@ -229,6 +229,11 @@ func TestWithoutANode(t *testing.T) {
 	if got := strings.Count(n.ownLines(), "\n"); got != 4 {
 		t.Errorf("%d records, want 4:\n%s", got, n.ownLines())
 	}
+	pipe := n.command("append")
+	pipe.Stdin = strings.NewReader("{\"event\":\"x-b\"}\n\n{\"event\":\"x-c\"}") // a pipe, at the process
+	if out, err := pipe.CombinedOutput(); err != nil || strings.Count(string(out), "\n") != 2 {
+		t.Errorf("append from a pipe: %v: %s", err, out)
+	}
 	out, err := n.command("tasks").CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "auditmesh run") {
 		t.Errorf("tasks without a node: %v: %s", err, out)

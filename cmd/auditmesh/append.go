@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 
-	"auditmesh/audit"
 	"auditmesh/internal/api"
 )
 
@@ -66,32 +65,23 @@ func (p *appender) each(a *app, inputs [][]byte, report func(api.Appended) error
 	return err
 }
 
-// stream appends what is read in groups as large as a node would make them.
+// stream appends what is read in groups as a node would make them.
 func (p *appender) stream(a *app, in io.Reader, report func(api.Appended) error) error {
-	r := bufio.NewScanner(in)
-	r.Buffer(nil, audit.MaxLine+1)
-	var group [][]byte
-	size := 0
-	flush := func() error {
-		if len(group) == 0 {
-			return nil
-		}
-		err := p.each(a, group, report)
-		group, size = nil, 0
-		return err
-	}
-	for r.Scan() {
-		if len(r.Bytes()) == 0 {
-			continue
-		}
-		group = append(group, append([]byte(nil), r.Bytes()...))
-		if size += len(r.Bytes()); size > audit.MaxLine || len(group) == 1000 {
-			if err := flush(); err != nil {
+	r := bufio.NewReaderSize(in, 64<<10)
+	for {
+		group, readErr := api.ReadGroup(r)
+		if len(group) > 0 {
+			if err := p.each(a, group, report); err != nil {
 				return err
 			}
 		}
+		if errors.Is(readErr, io.EOF) {
+			return nil
+		}
+		if readErr != nil {
+			return readErr
+		}
 	}
-	return errors.Join(flush(), r.Err())
 }
 
 func (a *app) printAppended(n int, r api.Appended) error {

@@ -176,7 +176,9 @@ func (c *Client) Append(ctx context.Context, inputs ...[]byte) ([]Appended, erro
 // AppendStream sends events as they are read, a JSON object a line, and calls
 // emit with the answer to each as it comes.
 func (c *Client) AppendStream(ctx context.Context, in io.Reader, emit func(Appended) error) error {
-	body, err := c.do(ctx, http.MethodPost, "/v1/events", nil, in)
+	// Only its reader: the transport would close a file that is left to be read
+	// where no node answers.
+	body, err := c.do(ctx, http.MethodPost, "/v1/events", nil, struct{ io.Reader }{in})
 	if err != nil {
 		return err
 	}

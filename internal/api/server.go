@@ -17,7 +17,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"auditmesh/audit"
 	"auditmesh/crdt"
 )
 
@@ -55,9 +54,6 @@ const (
 	writeTimeout      = 30 * time.Second // of one piece of an answer
 	shutdownTimeout   = 3 * time.Second
 	maxHeader         = 16 << 10
-	// groupRecords and groupBytes bound what is appended as one batch.
-	groupRecords = 1000
-	groupBytes   = 1 << 20
 	// maxRequests bounds the requests that are answered at one time.
 	maxRequests = 256
 )
@@ -265,7 +261,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	enc := newEncoder(w)
 	in := bufio.NewReaderSize(r.Body, 64<<10)
 	for {
-		inputs, readErr := readGroup(in)
+		inputs, readErr := ReadGroup(in)
 		for _, a := range s.service.Append(r.Context(), inputs) {
 			if err := enc.Encode(a); err != nil {
 				return
@@ -274,52 +270,11 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 		if err := ctl.Flush(); err != nil {
 			return
 		}
-		if errors.Is(readErr, errLong) {
+		if errors.Is(readErr, ErrLong) {
 			readErr = errors.Join(readErr, enc.Encode(Appended{Error: &Refusal{Code: "invalid_event", Message: readErr.Error()}}))
 		}
 		if readErr != nil {
 			return
 		}
 	}
-}
-
-var errLong = errors.New("an event is longer than a line may be; nothing after it was read")
-
-// readGroup reads at least one line, and those that have arrived after it, up to
-// the bounds of a group.
-func readGroup(in *bufio.Reader) (group [][]byte, err error) {
-	for bytes := 0; len(group) < groupRecords && bytes < groupBytes; {
-		var line []byte
-		for {
-			part, err := in.ReadSlice('\n')
-			line = append(line, part...)
-			if len(line) > audit.MaxLine {
-				return group, errLong
-			}
-			if err == nil {
-				break
-			}
-			if !errors.Is(err, bufio.ErrBufferFull) {
-				if len(trimmed(line)) > 0 { // the last line needs no newline
-					group = append(group, trimmed(line))
-				}
-				return group, err
-			}
-		}
-		if line = trimmed(line); len(line) > 0 {
-			group = append(group, line)
-			bytes += len(line)
-		}
-		if len(group) > 0 && in.Buffered() == 0 {
-			return group, nil
-		}
-	}
-	return group, nil
-}
-
-func trimmed(line []byte) []byte {
-	for len(line) > 0 && (line[len(line)-1] == '\n' || line[len(line)-1] == '\r' || line[len(line)-1] == ' ') {
-		line = line[:len(line)-1]
-	}
-	return line
 }
