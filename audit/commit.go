@@ -105,6 +105,11 @@ func (l *Log) newGroup(events []Event) (*group, error) {
 		g.buf = make([]byte, 0, typicalLine*len(events))
 		g.lines = make([]hashedLine, 0, len(events))
 	}
+	for _, e := range events {
+		if err := l.Check(e); err != nil {
+			return nil, err
+		}
+	}
 	if err := g.encode(events); err != nil {
 		return nil, err
 	}
@@ -126,6 +131,25 @@ const (
 func (l *Log) appendLines(ctx context.Context, lines []byte, n int) (Position, error) {
 	g := &group{buf: lines, lines: hashLines(lines, n), lead: make(chan struct{}), done: make(chan struct{})}
 	return l.commitOrJoin(ctx, g)
+}
+
+// Check says why this log would not take the event (a *FieldError), or returns nil.
+func (l *Log) Check(e Event) error {
+	var argv []string
+	switch e := e.(type) {
+	case *Request:
+		argv = e.Argv
+	case *Denial:
+		argv = e.Argv
+	}
+	total := 0
+	for _, arg := range argv {
+		total += len(arg)
+	}
+	if limit := l.opts.MaxArgvBytes; limit > 0 && total > limit {
+		return &FieldError{"argv", fmt.Sprintf("has %d bytes, the limit of this log is %d (max_argv_bytes)", total, limit)}
+	}
+	return e.check()
 }
 
 func (g *group) encode(events []Event) error {

@@ -288,3 +288,24 @@ func FuzzParseInput(f *testing.F) {
 		}
 	})
 }
+
+// Fault 45: arguments beyond the configured bound are refused by name, and nothing
+// of the batch is written.
+func TestArgvLimit(t *testing.T) {
+	o := testOptions(t, 1)
+	o.MaxArgvBytes = 10
+	l := openLog(t, o)
+	fits := &Request{TSUnixMS: 1, Argv: []string{"12345", "67890"}}
+	for _, long := range []Event{
+		&Request{TSUnixMS: 1, Argv: []string{"12345", "67890", "1"}},
+		&Denial{TSUnixMS: 1, Argv: []string{"12345678901"}, Reason: "exec_disabled"},
+	} {
+		var field *FieldError
+		if _, err := l.AppendBatch(t.Context(), []Event{fits, long}); !errors.As(err, &field) || field.Field != "argv" || l.Size() != 0 {
+			t.Errorf("%v, %d records", err, l.Size())
+		}
+	}
+	if _, err := l.Append(t.Context(), fits); err != nil {
+		t.Error(err)
+	}
+}

@@ -58,6 +58,9 @@ type Options struct {
 	// MinFree is the floor of free bytes on the log's file system beneath which
 	// that is said in Space and in a record; 0: nobody looks.
 	MinFree int64
+	// MaxArgvBytes bounds the arguments of a request or denial that is appended,
+	// together; 0: only a line's own bound does.
+	MaxArgvBytes int
 }
 
 // Retention says how much of a log is kept; segments beyond any of the limits

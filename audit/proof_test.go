@@ -1,8 +1,14 @@
 package audit
 
 import (
+	"bytes"
 	"errors"
+	"io"
+	"os"
 	"testing"
+
+	"auditmesh/internal/durable"
+	"auditmesh/internal/durable/durabletest"
 )
 
 // Every record of a log, across blocks and segments, is proven under the last
@@ -54,4 +60,59 @@ func TestProofs(t *testing.T) {
 			t.Errorf("from %d: another root was proven consistent", old.Size)
 		}
 	}
+}
+
+func FuzzParseProof(f *testing.F) {
+	l := openLog(f, testOptions(f, 1))
+	appendN(f, l, 0, 5)
+	if err := l.Sign(); err != nil {
+		f.Fatal(err)
+	}
+	p, err := l.Prove(3)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(p.Marshal())
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		p, err := ParseProof(raw)
+		if err == nil && !bytes.Equal(p.Marshal(), raw) {
+			t.Fatalf("%q was read as %q", raw, p.Marshal())
+		}
+	})
+}
+
+// An index is believed only as far as it is well-formed, and reading it never
+// fails otherwise than it says.
+func FuzzIndex(f *testing.F) {
+	o := testOptions(f, 1)
+	l := openLog(f, o)
+	appendN(f, l, 0, 600)
+	if err := l.Close(); err != nil {
+		f.Fatal(err)
+	}
+	path := filesOf(o.Path).index(0)
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(raw)
+	f.Add(raw[:indexHeader+indexEntry])
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		disk := durabletest.NewDisk()
+		if err := durable.WriteFile(disk, "/index", raw, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r, err := openIndex(disk, "/index", 0)
+		var damaged *IndexError
+		for err == nil {
+			var e *entry
+			if e, err = r.next(); err == nil && (len(e.prints) == 0 || len(e.prints) > blockSize || e.bytes < int64(len(e.prints)) || e.offset < 0) {
+				t.Fatalf("believed: %+v", e)
+			}
+		}
+		r.close()
+		if !errors.Is(err, io.EOF) && !errors.As(err, &damaged) {
+			t.Fatal(err)
+		}
+	})
 }

@@ -24,6 +24,7 @@ func (*configCheckCmd) Help() string {
   segment_bytes     = 134217728          bytes at which a segment of the log is sealed
   segment_age       = "0s"               age at which it is, such as "24h"; 0 is never
   min_free_bytes    = 268435456          free space on the log's disk beneath which it warns; 0 does not look
+  max_argv_bytes    = 0                  bound of an event's arguments together; 0: a line's own, 1 MiB
   audit_tasklist_id = ""                 the shared view to take part in; "" opens no network
   agent_id          = ""                 64 hex digits: who exec acts for; "" is the node itself
   listen            = ["/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-v1"]

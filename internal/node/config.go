@@ -32,6 +32,9 @@ type Config struct {
 	// MinFreeBytes is the floor of free space on the log's disk beneath which
 	// health, metrics and a record say so. Absent: 256 MiB. 0: nobody looks.
 	MinFreeBytes int64 `toml:"min_free_bytes" json:"min_free_bytes"`
+	// MaxArgvBytes bounds the arguments of an event that is appended, together.
+	// Absent or 0: only the bound of a line does, 1 MiB.
+	MaxArgvBytes int `toml:"max_argv_bytes" json:"max_argv_bytes"`
 	// AuditTasklistID joins the mesh of that tasklist. Empty: no network.
 	AuditTasklistID string `toml:"audit_tasklist_id" json:"audit_tasklist_id"`
 	// AgentID is the agent that `exec` acts for: 64 lower-case hex digits.
@@ -144,6 +147,9 @@ func (c Config) Check() error {
 	}
 	if c.SegmentBytes < 64<<10 {
 		return fmt.Errorf("segment_bytes: %d is less than %d: a segment is to hold some records", c.SegmentBytes, 64<<10)
+	}
+	if c.MaxArgvBytes < 0 {
+		return errors.New("max_argv_bytes: a limit is not negative; 0 is none but a line's own")
 	}
 	if c.MinFreeBytes < 0 {
 		return errors.New("min_free_bytes: less than nothing cannot be free; 0 looks at nothing")

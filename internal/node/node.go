@@ -93,7 +93,7 @@ func OpenLog(cfg Config, id Identity, logger *zap.Logger) (*audit.Log, error) {
 	}
 	o := audit.Options{
 		Path: path, SignedPath: cfg.SignedPath(), Key: id.Key, Logger: logger,
-		SegmentBytes: cfg.SegmentBytes, SegmentAge: time.Duration(cfg.SegmentAge), MinFree: cfg.MinFreeBytes,
+		SegmentBytes: cfg.SegmentBytes, SegmentAge: time.Duration(cfg.SegmentAge), MinFree: cfg.MinFreeBytes, MaxArgvBytes: cfg.MaxArgvBytes,
 	}
 	l, err := audit.Open(o)
 	if errors.Is(err, audit.ErrBehind) || errors.Is(err, audit.ErrNoSignedState) {

@@ -42,6 +42,9 @@ func AppendInputs(ctx context.Context, log *audit.Log, inputs [][]byte) []api.Ap
 		if err == nil && log == nil {
 			err = api.ErrDisabled
 		}
+		if err == nil {
+			err = log.Check(e)
+		}
 		if err != nil {
 			out[i].Error = api.Refuse(err)
 			continue
