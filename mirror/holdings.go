@@ -25,6 +25,7 @@ type Held interface {
 	Head() (audit.Checkpoint, bool)
 	Batch(from uint64) (*audit.Batch, error)
 	Reader(from uint64) *audit.Reader
+	SeekTime(ms uint64) (uint64, error)
 	Prove(seq uint64) (audit.Proof, error)
 	ProveConsistency(old audit.Checkpoint) (audit.Consistency, error)
 }

@@ -26,6 +26,7 @@ type Mirror struct {
 	logger   *zap.Logger
 	changed  notify.Hub
 	rebuilds atomic.Uint64
+	budget   int // of records that one page looks at
 
 	mu    sync.RWMutex
 	store *store // guarded by mu: replaced by a rebuild
@@ -33,7 +34,7 @@ type Mirror struct {
 
 // Open opens the view's database in dir, made anew if it cannot be used.
 func Open(dir string, h *Holdings, logger *zap.Logger) (*Mirror, error) {
-	m := &Mirror{holdings: h, dir: dir, logger: logger}
+	m := &Mirror{holdings: h, dir: dir, logger: logger, budget: scanBudget}
 	if h.own != nil {
 		m.own = h.own
 	}

@@ -209,11 +209,11 @@ func TestFoldAndQuery(t *testing.T) {
 		if it := page.Tasks[2]; it.State != crdt.Done || *it.PID != 7 || *it.Outcome.Code != 0 {
 			t.Errorf("%+v", it)
 		}
-		one, err := r.m.Tasks(TaskQuery{Limit: 1, Node: peerOf(1)})
+		one, err := r.m.Tasks(TaskQuery{Limit: 1, Filter: Filter{Nodes: []string{peerOf(1)}}})
 		if err != nil || len(one.Tasks) != 1 || one.Next == "" {
 			t.Fatalf("%+v, %v", one, err)
 		}
-		two, err := r.m.Tasks(TaskQuery{Limit: 5, Node: peerOf(1), After: one.Next})
+		two, err := r.m.Tasks(TaskQuery{Limit: 5, Filter: Filter{Nodes: []string{peerOf(1)}}, After: one.Next})
 		if err != nil || len(two.Tasks) != 1 || two.Tasks[0].Argv[0] != "ls" || two.Next != "" {
 			t.Fatalf("%+v, %v", two, err)
 		}

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"slices"
 	"strings"
 
 	badger "github.com/dgraph-io/badger"
@@ -19,18 +18,25 @@ import (
 // MaxPage is the most tasks or records that one page has.
 const MaxPage = 1000
 
-// TaskQuery asks for a page of tasks, newest first.
+// scanBudget is how many records one page looks at: what fits no filter costs
+// time too, and nobody is to wait for it without a word.
+const scanBudget = 6000
+
+// TaskQuery asks for a page of tasks.
 type TaskQuery struct {
-	Node    string // of this node alone; empty: of all
-	Removed bool   // also tasks whose records were all removed
-	Limit   int    // 1 to MaxPage
-	After   string // the Next of the page before; empty: the newest
+	Filter
+	Oldest bool   // oldest first; otherwise newest first
+	Limit  int    // 1 to MaxPage
+	After  string // the Next of the page before; empty: the first page
 }
 
-// TaskPage is a page of tasks. Next is empty on the last one.
+// TaskPage is a page of tasks. Next is empty on the last one. Partial says that
+// the page has less than was asked for because looking for more would have taken
+// too long: Next goes on looking.
 type TaskPage struct {
-	Tasks []crdt.Item `json:"tasks"`
-	Next  string      `json:"next,omitempty"`
+	Tasks   []crdt.Item `json:"tasks"`
+	Next    string      `json:"next,omitempty"`
+	Partial bool        `json:"partial,omitempty"`
 }
 
 // place is where a task stands in the list: the dot and time that make it so.
@@ -77,86 +83,25 @@ func (m *Mirror) Tasks(q TaskQuery) (page TaskPage, err error) {
 	err = m.read(func(s *store, txn *badger.Txn) error {
 		e := newEnv(s, txn)
 		defer e.close()
-		return e.tasksByTime(after, func(p place, it crdt.Item) bool {
-			if (q.Node != "" && it.Node != q.Node) || (!it.Present && !q.Removed) {
-				return true
+		scan := timeScan{e: e, q: q, after: after, budget: m.budget, seen: make(map[taskRef]listed)}
+		defer scan.close()
+		var before place
+		for scan.next() {
+			if q.Match(scan.item) {
+				if len(page.Tasks) == limit {
+					page.Next = before.encode()
+					return nil
+				}
+				page.Tasks = append(page.Tasks, scan.item)
 			}
-			if len(page.Tasks) == limit {
-				return false
-			}
-			page.Tasks = append(page.Tasks, it)
-			page.Next = p.encode()
-			return true
-		}, func() { page.Next = "" })
+			before = scan.place
+		}
+		if scan.spent {
+			page.Partial, page.Next = true, scan.end.encode()
+		}
+		return scan.err
 	})
 	return page, err
-}
-
-// tasksByTime calls f for each task after a place, newest first, until it
-// returns false; done is called when there were no more. Each task's tags are
-// all in the order of time; it is listed at the one that gives it its time.
-func (e *env) tasksByTime(after *place, f func(place, crdt.Item) bool, done func()) error {
-	type entry struct {
-		p  place
-		it crdt.Item
-	}
-	var same []entry // of one time, to be put in order
-	flush := func() bool {
-		slices.SortFunc(same, func(a, b entry) int { return e.compareDots(b.p.Dot, a.p.Dot) })
-		for _, x := range same {
-			if after != nil && e.comparePlaces(x.p, *after) >= 0 {
-				continue
-			}
-			if !f(x.p, x.it) {
-				return false
-			}
-		}
-		same = same[:0]
-		return true
-	}
-	from := []byte{rowTime + 1}
-	if after != nil && after.Time < 1<<64-1 {
-		from = keyOf(rowTime, after.Time+1)
-	}
-	it := e.txn.NewIterator(badger.IteratorOptions{Reverse: true, PrefetchValues: true, PrefetchSize: 100})
-	defer it.Close()
-	for it.Seek(from); it.Valid(); it.Next() {
-		key := it.Item().Key()
-		if key[0] != rowTime {
-			if key[0] < rowTime {
-				break
-			}
-			continue
-		}
-		p := place{Time: binaryTime(key)}
-		at := parseRef(key[9:])
-		var value []byte
-		if err := it.Item().Value(func(v []byte) error { value = append(value[:0], v...); return nil }); err != nil {
-			return err
-		}
-		if value[0] != recordTag {
-			continue
-		}
-		p.Dot = crdt.Dot{Log: e.s.logByNumber(at.log), Seq: at.seq}
-		task, err := e.task(parseTaskRef(value[1:]), p.Dot.Node)
-		if err != nil {
-			return err
-		}
-		if task.Lowest(e) != p.Dot {
-			continue
-		}
-		if len(same) > 0 && same[0].p.Time != p.Time && !flush() {
-			return nil
-		}
-		same = append(same, entry{p, task.Item(e)})
-	}
-	if e.fail != nil {
-		return e.fail
-	}
-	if flush() {
-		done()
-	}
-	return nil
 }
 
 func binaryTime(key []byte) uint64 {

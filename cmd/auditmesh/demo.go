@@ -17,6 +17,7 @@ import (
 	"auditmesh/audit"
 	"auditmesh/internal/api"
 	"auditmesh/internal/node"
+	"auditmesh/mirror"
 )
 
 type demoCmd struct {
@@ -284,7 +285,7 @@ func (d *demo) states() (list []api.Status, same bool, err error) {
 
 // newest shows the newest tasks, as cyd sees them.
 func (d *demo) newest() error {
-	page, err := d.nodes[2].node.Tasks(api.TaskQuery{Limit: 8})
+	page, err := d.nodes[2].node.Tasks(mirror.TaskQuery{Limit: 8})
 	if err != nil {
 		return err
 	}

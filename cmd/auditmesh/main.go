@@ -41,6 +41,7 @@ type cli struct {
 	Log     logCmd     `cmd:"" help:"Show records of all nodes, or of one."`
 	Tasks   tasksCmd   `cmd:"" help:"List tasks, newest first."`
 	Show    showCmd    `cmd:"" help:"Show a task, or all that have one request id."`
+	Remove  removeCmd  `cmd:"" help:"Retire tasks of this node from the shared view."`
 	Review  reviewCmd  `cmd:"" help:"Review a task: claim, complete, release, note."`
 	Status  statusCmd  `cmd:"" help:"Show the node's state."`
 	Peers   peersCmd   `cmd:"" help:"List the members of the mesh."`

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -21,6 +23,7 @@ import (
 type fake struct {
 	err    error
 	status Status
+	asked  mirror.TaskQuery
 	groups [][]string
 }
 
@@ -41,10 +44,14 @@ func (f *fake) Append(_ context.Context, inputs [][]byte) []Appended {
 	return out
 }
 
-func (f *fake) Status(bool) (Status, error)                          { return f.status, f.err }
-func (f *fake) Tasks(TaskQuery) (TaskList, error)                    { return TaskList{}, f.err }
+func (f *fake) Status(bool) (Status, error) { return f.status, f.err }
+func (f *fake) Tasks(q mirror.TaskQuery) (mirror.TaskPage, error) {
+	f.asked = q
+	return mirror.TaskPage{}, f.err
+}
 func (f *fake) Task(string) ([]crdt.Item, error)                     { return nil, f.err }
 func (f *fake) Review(context.Context, Review) (Appended, error)     { return Appended{}, f.err }
+func (f *fake) Remove(context.Context, Removal) (Removed, error)     { return Removed{}, f.err }
 func (*fake) Peers() []Peer                                          { return nil }
 func (f *fake) Raw(context.Context, string, string, io.Writer) error { return f.err }
 func (f *fake) Prove(node, log string, seq uint64) ([]byte, error) {
@@ -231,6 +238,40 @@ func TestHealthAndMetrics(t *testing.T) {
 		}
 		if code, body := get("/metrics"); code != 200 || !strings.Contains(body, "\n"+want.metric+"\n") {
 			t.Errorf("metrics: %d, without %s:\n%s", code, want.metric, body)
+		}
+	}
+}
+
+// Every field of a query crosses the socket as it is, and what is no parameter, or
+// no word of one, is refused by name.
+func TestTaskQueryCrosses(t *testing.T) {
+	f := &fake{}
+	c := serve(t, f)
+	for _, q := range []mirror.TaskQuery{
+		{Limit: 1},
+		{Limit: 7, Oldest: true, After: "c", Filter: mirror.Filter{
+			Nodes: []string{"a", "b"}, Agents: []string{"0"}, Machines: []string{"1"}, Requests: []string{"2"}, Events: []string{"x-a b"},
+			Reasons: []string{"r"}, States: []string{mirror.StateFailed, mirror.StateDenied}, Since: 1, Until: 1<<64 - 1, Unreviewed: true, Removed: true, Text: "a&b=c",
+		}},
+		{Limit: 2, Filter: mirror.Filter{OnlyRemoved: true}},
+	} {
+		if _, err := c.Tasks(t.Context(), q); err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(f.asked, q) {
+			t.Errorf("asked %+v, arrived %+v", q, f.asked)
+		}
+	}
+	for _, bad := range []string{"stat=failed", "state=broken", "since=x", "removed=maybe", "order=up", "limit=-1"} {
+		resp, err := c.http.Get("http://node/v1/tasks?" + bad)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		name, _, _ := strings.Cut(bad, "=")
+		if resp.StatusCode != http.StatusBadRequest || !strings.Contains(string(raw), name) {
+			t.Errorf("%s: %d %s", bad, resp.StatusCode, raw)
 		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"auditmesh/crdt"
+	"auditmesh/mirror"
 )
 
 // ErrNoNode means that no node runs in the data directory.
@@ -86,19 +87,9 @@ func (c *Client) Peers(ctx context.Context) (list []Peer, err error) {
 	return list, c.get(ctx, "/v1/peers", nil, &list)
 }
 
-// Tasks is a page of tasks, newest first.
-func (c *Client) Tasks(ctx context.Context, t TaskQuery) (list TaskList, err error) {
-	q := url.Values{"limit": {strconv.Itoa(t.Limit)}}
-	if t.Node != "" {
-		q.Set("node", t.Node)
-	}
-	if t.Removed {
-		q.Set("removed", "true")
-	}
-	if t.After != "" {
-		q.Set("after", t.After)
-	}
-	return list, c.get(ctx, "/v1/tasks", q, &list)
+// Tasks is a page of tasks.
+func (c *Client) Tasks(ctx context.Context, t mirror.TaskQuery) (page mirror.TaskPage, err error) {
+	return page, c.get(ctx, "/v1/tasks", taskValues(t), &page)
 }
 
 // Task finds the tasks whose request id begins with prefix.
@@ -137,16 +128,25 @@ func (c *Client) Log(ctx context.Context, l LogQuery, emit func(LogLine) error) 
 
 // Review records an act of review.
 func (c *Client) Review(ctx context.Context, act Review) (a Appended, err error) {
-	raw, err := json.Marshal(act)
+	return a, c.post(ctx, "/v1/review", act, &a)
+}
+
+// Remove records a removal of tasks of the node.
+func (c *Client) Remove(ctx context.Context, r Removal) (out Removed, err error) {
+	return out, c.post(ctx, "/v1/remove", r, &out)
+}
+
+func (c *Client) post(ctx context.Context, path string, what, into any) error {
+	raw, err := json.Marshal(what)
 	if err != nil {
-		return a, err
+		return err
 	}
-	body, err := c.do(ctx, http.MethodPost, "/v1/review", nil, bytes.NewReader(raw))
+	body, err := c.do(ctx, http.MethodPost, path, nil, bytes.NewReader(raw))
 	if err != nil {
-		return a, err
+		return err
 	}
 	defer body.Close()
-	return a, json.NewDecoder(body).Decode(&a)
+	return json.NewDecoder(body).Decode(into)
 }
 
 // Raw copies the lines that the node holds of another to w.

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"auditmesh/audit"
-	"auditmesh/crdt"
 )
 
 // Status is what /v1/status answers.
@@ -117,20 +116,6 @@ type LogLine struct {
 	// Line is the record's line; LineBase64 in its place if it is not UTF-8.
 	Line       string `json:"line,omitempty"`
 	LineBase64 []byte `json:"line_base64,omitempty"`
-}
-
-// TaskList answers /v1/tasks. Next is the cursor of the page after it.
-type TaskList struct {
-	Tasks []crdt.Item `json:"tasks"`
-	Next  string      `json:"next,omitempty"`
-}
-
-// TaskQuery asks for a page of tasks, newest first.
-type TaskQuery struct {
-	Node    string // of this node alone, if not empty
-	Removed bool   // also tasks that were removed from the view
-	Limit   int
-	After   string // the Next of the page before
 }
 
 // Review is one act of review, which /v1/review takes and records in the log of

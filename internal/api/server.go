@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap"
 
 	"auditmesh/crdt"
+	"auditmesh/mirror"
 )
 
 // Service is the node, as the API asks it. Implementations are safe for
@@ -29,7 +30,7 @@ type Service interface {
 	// committed together.
 	Append(ctx context.Context, inputs [][]byte) []Appended
 	Status(deep bool) (Status, error)
-	Tasks(TaskQuery) (TaskList, error)
+	Tasks(mirror.TaskQuery) (mirror.TaskPage, error)
 	// Task finds the tasks of all nodes whose request id begins with prefix.
 	Task(prefix string) ([]crdt.Item, error)
 	// Log calls emit for each record, oldest first, and goes on with new ones
@@ -45,6 +46,8 @@ type Service interface {
 	Prove(node, log string, seq uint64) ([]byte, error)
 	Checkpoint(node, log string) ([]byte, error)
 	Extends(checkpoint []byte) ([]byte, error)
+	// Remove records a removal of own tasks.
+	Remove(context.Context, Removal) (Removed, error)
 	// Review records an act of review of a task in the own log.
 	Review(context.Context, Review) (Appended, error)
 }
@@ -118,6 +121,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("POST /v1/consistency", s.text(s.extends))
 	mux.HandleFunc("POST /v1/events", s.events)
 	mux.HandleFunc("POST /v1/review", s.answer(s.review))
+	mux.HandleFunc("POST /v1/remove", s.answer(s.remove))
 	mux.Handle("GET /metrics", s.metrics())
 	limited := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		select {
@@ -189,12 +193,11 @@ func number(r *http.Request, name string, absent int) (int, error) {
 }
 
 func (s *Server) tasks(r *http.Request) (any, error) {
-	limit, err := number(r, "limit", 50)
+	q, err := taskQuery(r)
 	if err != nil {
 		return nil, err
 	}
-	q := r.URL.Query()
-	return s.service.Tasks(TaskQuery{Node: q.Get("node"), Removed: q.Get("removed") == "true", Limit: limit, After: q.Get("after")})
+	return s.service.Tasks(q)
 }
 
 func (s *Server) task(r *http.Request) (any, error) {
@@ -205,17 +208,32 @@ func (s *Server) task(r *http.Request) (any, error) {
 	return items, err
 }
 
-// maxReview bounds the body of one act of review.
-const maxReview = 64 << 10
+// maxBody bounds the body of one act of review, or removal.
+const maxBody = 64 << 10
 
 func (s *Server) review(r *http.Request) (any, error) {
 	var act Review
-	dec := json.NewDecoder(io.LimitReader(r.Body, maxReview))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&act); err != nil {
-		return nil, &Refusal{Code: "bad_request", Message: "the act of review does not decode: " + err.Error()}
+	if err := readBody(r, &act); err != nil {
+		return nil, err
 	}
 	return s.service.Review(r.Context(), act)
+}
+
+func (s *Server) remove(r *http.Request) (any, error) {
+	var removal Removal
+	if err := readBody(r, &removal); err != nil {
+		return nil, err
+	}
+	return s.service.Remove(r.Context(), removal)
+}
+
+func readBody(r *http.Request, into any) error {
+	dec := json.NewDecoder(io.LimitReader(r.Body, maxBody))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		return &Refusal{Code: "bad_request", Message: "the request does not decode: " + err.Error()}
+	}
+	return nil
 }
 
 // log streams records, a JSON object a line.

@@ -138,11 +138,8 @@ func (n *Node) meshStatus(st *api.Status) {
 	}
 }
 
-// Tasks is a page of tasks, newest first.
-func (n *Node) Tasks(q api.TaskQuery) (api.TaskList, error) {
-	page, err := n.mirror.Tasks(mirror.TaskQuery{Node: q.Node, Removed: q.Removed, Limit: q.Limit, After: q.After})
-	return api.TaskList{Tasks: page.Tasks, Next: page.Next}, err
-}
+// Tasks is a page of tasks.
+func (n *Node) Tasks(q mirror.TaskQuery) (mirror.TaskPage, error) { return n.mirror.Tasks(q) }
 
 // maxSides bounds the tasks that one request id, or its beginning, may find.
 const maxSides = 64

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"auditmesh/mirror"
+)
+
+// filterFlags choose tasks, as journalctl's choose entries: all flags and fields
+// must fit, and of several values of one field any.
+type filterFlags struct {
+	Fields     []string `arg:"" optional:"" help:"FIELD=VALUE: node, agent, machine, request (the beginning of it, node the end), event, reason, state. Different fields must all fit, one of several values of the same." placeholder:"FIELD=VALUE"`
+	Since      string   `short:"S" help:"Not before this time: \"2026-11-24 10:00\", today, yesterday, -2h, \"3 days ago\"." placeholder:"TIME"`
+	Until      string   `short:"U" help:"Before this time." placeholder:"TIME"`
+	Node       string   `help:"Only tasks of this node: its peer id, or the end of it." placeholder:"PEER"`
+	Running    bool     `help:"Only tasks that run, with --failed and --denied any of them."`
+	Failed     bool     `help:"Only tasks that failed."`
+	Denied     bool     `help:"Only what was denied."`
+	Unreviewed bool     `help:"Only tasks whose review nobody has completed."`
+	Grep       string   `short:"g" help:"Only tasks with this text in their command; without capitals, in any case." placeholder:"TEXT"`
+}
+
+// filter makes the query's filter of the flags.
+func (f *filterFlags) filter(a *app) (out mirror.Filter, err error) {
+	nodes := []string{}
+	if f.Node != "" {
+		nodes = append(nodes, f.Node)
+	}
+	lists := map[string]*[]string{
+		"node": &nodes, "agent": &out.Agents, "machine": &out.Machines, "request": &out.Requests,
+		"event": &out.Events, "reason": &out.Reasons, "state": &out.States,
+	}
+	for _, field := range f.Fields {
+		name, value, ok := strings.Cut(field, "=")
+		list := lists[name]
+		if !ok || list == nil || value == "" {
+			return out, &exitError{exitUsage, fmt.Errorf("%q is not FIELD=VALUE with a field of node, agent, machine, request, event, reason, state", field)}
+		}
+		*list = append(*list, value)
+	}
+	for state, wanted := range map[string]bool{mirror.StateRunning: f.Running, mirror.StateFailed: f.Failed, mirror.StateDenied: f.Denied} {
+		if wanted && !slices.Contains(out.States, state) {
+			out.States = append(out.States, state)
+		}
+	}
+	for _, n := range nodes {
+		id, err := a.resolveNode(n)
+		if err != nil {
+			return out, err
+		}
+		out.Nodes = append(out.Nodes, id)
+	}
+	now := time.Now()
+	if out.Since, err = milliseconds(f.Since, now); err == nil {
+		out.Until, err = milliseconds(f.Until, now)
+	}
+	out.Unreviewed, out.Text = f.Unreviewed, f.Grep
+	return out, err
+}
+
+// milliseconds is a time that was given, since 1970; 0 if none was.
+func milliseconds(text string, now time.Time) (uint64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	t, err := parseWhen(text, now)
+	if err != nil {
+		return 0, &exitError{exitUsage, err}
+	}
+	return uint64(max(t.UnixMilli(), 1)), nil
+}

@@ -1,0 +1,117 @@
+package api
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+
+	"auditmesh/audit"
+	"auditmesh/mirror"
+)
+
+// The parameters of /v1/tasks: node, agent, machine, request, event, reason and
+// state, each as often as there are values of which any fits; since and until in
+// milliseconds since 1970; unreviewed=true; removed=true (also) or only; text;
+// order=oldest; limit; after.
+
+func taskValues(t mirror.TaskQuery) url.Values {
+	q := url.Values{"limit": {strconv.Itoa(t.Limit)}}
+	for name, list := range lists(&t.Filter) {
+		if len(*list) > 0 {
+			q[name] = *list
+		}
+	}
+	for name, n := range map[string]uint64{"since": t.Since, "until": t.Until} {
+		if n > 0 {
+			q.Set(name, strconv.FormatUint(n, 10))
+		}
+	}
+	for name, v := range map[string]string{
+		"unreviewed": map[bool]string{true: "true"}[t.Unreviewed],
+		"removed":    map[bool]string{true: "only"}[t.OnlyRemoved],
+		"text":       t.Text,
+		"order":      map[bool]string{true: "oldest"}[t.Oldest],
+		"after":      t.After,
+	} {
+		if v != "" {
+			q.Set(name, v)
+		}
+	}
+	if t.Removed && !t.OnlyRemoved {
+		q.Set("removed", "true")
+	}
+	return q
+}
+
+func lists(f *mirror.Filter) map[string]*[]string {
+	return map[string]*[]string{
+		"node": &f.Nodes, "agent": &f.Agents, "machine": &f.Machines, "request": &f.Requests,
+		"event": &f.Events, "reason": &f.Reasons, "state": &f.States,
+	}
+}
+
+// taskQuery reads the parameters. Unknown ones, and unknown words, are refused:
+// an answer to another question would be worse than none.
+func taskQuery(r *http.Request) (t mirror.TaskQuery, err error) {
+	q := r.URL.Query()
+	known := []string{"limit", "since", "until", "unreviewed", "removed", "text", "order", "after"}
+	for name, list := range lists(&t.Filter) {
+		*list = q[name]
+		known = append(known, name)
+	}
+	for name := range q {
+		if !slices.Contains(known, name) {
+			return t, &Refusal{Code: "bad_parameter", Field: name, Message: "no parameter is called " + name}
+		}
+	}
+	if t.Limit, err = number(r, "limit", 50); err != nil {
+		return t, err
+	}
+	for name, to := range map[string]*uint64{"since": &t.Since, "until": &t.Until} {
+		if v := q.Get(name); v != "" {
+			if *to, err = strconv.ParseUint(v, 10, 64); err != nil {
+				return t, badParameter(name)
+			}
+		}
+	}
+	for _, state := range t.States {
+		if !slices.Contains([]string{mirror.StateRunning, mirror.StateFailed, mirror.StateDenied, mirror.StateDone, mirror.StatePending}, state) {
+			return t, badWord("state", "running, failed, denied, done or pending")
+		}
+	}
+	for name, words := range map[string]map[string]func(){
+		"unreviewed": {"true": func() { t.Unreviewed = true }, "false": func() {}},
+		"removed":    {"true": func() { t.Removed = true }, "only": func() { t.OnlyRemoved = true }, "false": func() {}},
+		"order":      {"oldest": func() { t.Oldest = true }, "newest": func() {}},
+	} {
+		if v := q.Get(name); v != "" {
+			set := words[v]
+			if set == nil {
+				return t, badWord(name, map[string]string{"unreviewed": "true or false", "removed": "true, only or false", "order": "oldest or newest"}[name])
+			}
+			set()
+		}
+	}
+	t.Text, t.After = q.Get("text"), q.Get("after")
+	return t, nil
+}
+
+func badWord(name, words string) error {
+	return &Refusal{Code: "bad_parameter", Field: name, Message: "the parameter " + name + " is " + words}
+}
+
+// Removal retires tasks of the node from the shared view, which /v1/remove takes.
+type Removal struct {
+	Request string `json:"request_id,omitempty"` // of one task, or the beginning of it
+	// Before removes, in place of that, all tasks of the node's records up to the
+	// last one before that time, milliseconds since 1970.
+	Before uint64 `json:"before_unix_ms,omitempty"`
+	Reason string `json:"reason"`
+}
+
+// Removed says what a removal covers.
+type Removed struct {
+	Appended
+	Ranges []audit.SeqRange `json:"ranges,omitempty"`
+}
