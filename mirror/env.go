@@ -140,7 +140,7 @@ func (e *env) task(t taskRef, node string) (*crdt.Task, error) {
 	for _, kind := range []byte{rowTag, rowTaskOp} {
 		err := e.scan(keyOf(kind, t), func(key, line []byte) (bool, error) {
 			at := parseRef(key[1+taskRefLen:])
-			op, err := decodeOp(e.s.logByNumber(at.log), at.seq, line)
+			op, err := e.s.taskOp(kind, at, t.request, line)
 			if err == nil {
 				task.Apply(op)
 			}

@@ -146,9 +146,7 @@ func (f *folder) record(rec audit.Record) error {
 		f.cur.Unknown++
 	}
 	if ok {
-		// The reader's line lives until its next call, the row until the commit.
-		line := append([]byte(nil), rec.Line...)
-		if kind, err = f.operation(op, at, line); err != nil {
+		if kind, err = f.operation(op, at, rec.Line); err != nil {
 			return err
 		}
 	}
@@ -158,6 +156,10 @@ func (f *folder) record(rec audit.Record) error {
 // operation puts the rows of an operation, and returns what it is in the order
 // of time.
 func (f *folder) operation(op crdt.Op, at ref, line []byte) ([]byte, error) {
+	tag := crdt.IsTag(op.Body)
+	if !tag { // the reader's line lives until its next call, the row until the commit
+		line = append([]byte(nil), line...)
+	}
 	switch b := op.Body.(type) {
 	case crdt.Succession:
 		return []byte{recordPlain}, f.txn.Set(keyOf(rowSuccession, at), line)
@@ -172,8 +174,8 @@ func (f *folder) operation(op crdt.Op, at ref, line []byte) ([]byte, error) {
 	}
 	task := taskRef{node, op.Task.Request}
 	row, kind := byte(rowTaskOp), byte(recordOther)
-	if crdt.IsTag(op.Body) {
-		row, kind = rowTag, recordTag
+	if tag {
+		row, kind, line = rowTag, recordTag, encodeTag(op)
 	}
 	return append([]byte{kind}, keyOf(row, task)[1:]...), f.txn.Set(keyOf(row, task, at), line)
 }

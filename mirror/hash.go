@@ -139,9 +139,9 @@ func (r *rows) requestBytes() []byte { return r.it.Item().Key()[5 : 1+taskRefLen
 func (r *rows) request() [16]byte { return [16]byte(r.requestBytes()) }
 
 func (r *rows) apply(task *crdt.Task) error {
-	at := parseRef(r.it.Item().Key()[1+taskRefLen:])
-	return r.it.Item().Value(func(line []byte) error {
-		op, err := decodeOp(r.e.s.logByNumber(at.log), at.seq, line)
+	at, request := parseRef(r.it.Item().Key()[1+taskRefLen:]), r.request()
+	return r.it.Item().Value(func(value []byte) error {
+		op, err := r.e.s.taskOp(r.prefix[0], at, request, value)
 		if err == nil {
 			task.Apply(op)
 		}

@@ -17,14 +17,14 @@ import (
 //	l <node> / <log id>                 -> log number
 //	n <node>                            -> node number
 //	c <log>                             -> cursor
-//	t <node> <request> <log> <seq>      -> line of a tag: a record of that task
+//	t <node> <request> <log> <seq>      -> a tag: a record of that task (tagcodec.go)
 //	o <node> <request> <log> <seq>      -> line of another operation on that task
 //	r <log> <first> <log> <seq>         -> end of a range that begins at first; the second log and seq are the removal's
 //	x <log> <seq>                       -> line of a removal of ranges, once however many it has
 //	s <log> <seq>                       -> line of a log_succeeded
 //	i <time> <log> <seq>                -> what the record is, for all records in the order of time
 const (
-	schemaVersion = "1"
+	schemaVersion = "2"
 
 	rowSchema     = 'm'
 	rowLog        = 'l'
@@ -120,6 +120,15 @@ func (c cursor) encode() []byte {
 func parseCursor(raw []byte) (c cursor, err error) {
 	err = json.Unmarshal(raw, &c)
 	return c, err
+}
+
+// taskOp makes the operation of a row of a task.
+func (s *store) taskOp(kind byte, at ref, request [16]byte, value []byte) (crdt.Op, error) {
+	log := s.logByNumber(at.log)
+	if kind == rowTag {
+		return decodeTag(log, at.seq, request, value)
+	}
+	return decodeOp(log, at.seq, value)
 }
 
 // decodeOp makes the operation of a row's line again.
