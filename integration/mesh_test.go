@@ -59,6 +59,20 @@ func TestThreeNodesConverge(t *testing.T) {
 	eventually(t, 10*time.Second, "the node that was away has caught up", func() bool { return converged(nodes...) })
 	sameBytes(t, nodes...)
 	sameAsSimpleFold(t, nodes...)
+	eventually(t, waitLimit, "each log is known to be held by the others", func() bool {
+		for _, n := range nodes {
+			for name, h := range n.deep().Vector {
+				want := 1 // the third node
+				if strings.HasPrefix(name, n.id) {
+					want = 2
+				}
+				if h.HeldBy != want || h.LagRecords != 0 {
+					return false
+				}
+			}
+		}
+		return true
+	})
 	everybody("again", nodes...)
 	eventually(t, waitLimit, "live again", func() bool { return converged(nodes...) })
 	sameBytes(t, nodes...)

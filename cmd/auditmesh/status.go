@@ -83,9 +83,9 @@ func (a *app) showStatus(st api.Status) error {
 		if node == st.Node {
 			own = "this node"
 		}
-		rows = append(rows, []string{short(node), short(log), fmt.Sprint(h.Stored), fmt.Sprint(h.Signed), fmt.Sprint(h.Size), fmt.Sprint(h.Unreadable), own})
+		rows = append(rows, []string{short(node), short(log), fmt.Sprint(h.Stored), fmt.Sprint(h.Signed), fmt.Sprint(h.Size), fmt.Sprint(h.LagRecords), fmt.Sprint(h.HeldBy), fmt.Sprint(h.Unreadable), own})
 	}
-	return table(a.stdout, []string{"NODE", "LOG", "HELD", "SIGNED", "IN VIEW", "UNREADABLE", ""}, rows)
+	return table(a.stdout, []string{"NODE", "LOG", "HELD", "SIGNED", "IN VIEW", "LAG", "HELD BY", "UNREADABLE", ""}, rows)
 }
 
 func orNone(s string) string {

@@ -126,6 +126,9 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		held("held_signed_records", "Of these, under the log's last checkpoint.", h.Signed)
 		held("view_records", "Of these, folded into the view.", h.Size)
 		held("unreadable_records", "Records of a log that do not decode.", h.Unreadable)
+		held("log_held_by", "Other members, the log's own node not counted, that stated to hold all that is signed here.", uint64(h.HeldBy))
+		held("view_lag_records", "Records that are known of and not in the view.", h.LagRecords)
+		held("view_lag_milliseconds", "How long before now the last record in the view was made, while others are not in it.", h.LagMS)
 	}
 }
 

@@ -58,6 +58,14 @@ type Held struct {
 	Signed     uint64 `json:"signed"`
 	Unreadable uint64 `json:"unreadable"`
 	Unknown    uint64 `json:"unknown"`
+	// HeldBy is how many other members, the log's own node not counted, stated to
+	// hold all that is signed of the log here, when they were last in touch.
+	HeldBy int `json:"held_by"`
+	// LagRecords are those that are known of, here or of members, and are not in
+	// the view; LagMS is how long before now the last one in the view was recorded,
+	// by its node's clock, while there are any.
+	LagRecords uint64 `json:"lag_records"`
+	LagMS      uint64 `json:"lag_ms"`
 }
 
 // Peer is one member in what /v1/peers answers.

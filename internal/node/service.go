@@ -94,9 +94,33 @@ func (n *Node) Status(deep bool) (api.Status, error) {
 	}
 	st.Digest, st.Holdings = hex.EncodeToString(view.Digest[:]), hex.EncodeToString(view.Holdings[:])
 	for _, l := range view.Logs {
-		st.Vector[l.Name.String()] = api.Held{First: l.First, Size: l.Folded, Stored: l.Size, Signed: l.Signed, Unreadable: l.Unreadable, Unknown: l.Unknown}
+		h := api.Held{First: l.First, Size: l.Folded, Stored: l.Size, Signed: l.Signed, Unreadable: l.Unreadable, Unknown: l.Unknown}
+		n.spread(&h, l)
+		st.Vector[l.Name.String()] = h
 	}
 	return st, nil
+}
+
+// spread says how widely a log is held, and how far the view is behind.
+func (n *Node) spread(h *api.Held, l mirror.LogStatus) {
+	known := l.Size
+	if n.mesh != nil {
+		for _, p := range n.mesh.Peers() {
+			for _, s := range p.Stated {
+				if s.Name != l.Name {
+					continue
+				}
+				known = max(known, s.Size)
+				if s.Size >= l.Signed && l.Signed > 0 && p.ID != l.Name.Peer {
+					h.HeldBy++
+				}
+			}
+		}
+	}
+	if known > l.Folded {
+		h.LagRecords = known - l.Folded
+		h.LagMS = uint64(max(0, time.Now().UnixMilli()-int64(min(l.LastTime, 1<<62))))
+	}
 }
 
 func (n *Node) logStatus(st *api.Status) {
