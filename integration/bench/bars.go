@@ -22,6 +22,10 @@ func atMost(name string, measured, limit float64, unit string) bar {
 	return bar{name, measured, limit, true, measured <= limit, unit}
 }
 
+func atLeast(name string, measured, limit float64, unit string) bar {
+	return bar{name, measured, limit, false, measured >= limit, unit}
+}
+
 // result is what a command prints: a table for people, or all of it as JSON.
 type result struct {
 	Header []string   `json:"-"`

@@ -60,8 +60,21 @@ func TestLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, what := range []string{"verify", "deep", "cold", "open"} {
-		if err := child([]string{what, dir}); err != nil {
+		if err := child(t.Context(), []string{what, dir}); err != nil {
 			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// The view's bench folds what it makes, and asks every filter.
+func TestView(t *testing.T) {
+	dir := t.TempDir()
+	if err := makeCopies(dir, 6000); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"view-fold", dir}, {"view-query", dir, "2"}} {
+		if err := child(t.Context(), args); err != nil {
+			t.Errorf("%v: %v", args, err)
 		}
 	}
 }

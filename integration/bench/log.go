@@ -119,8 +119,8 @@ func measureLog(ctx context.Context, dir string, rounds int) (result, error) {
 		base := 1000 * time.Since(start).Seconds()
 		median["openssl"] = append(median["openssl"], base)
 		for _, what := range []string{"verify", "deep", "cold", "open"} {
-			s, err := inChild(ctx, what, dir)
-			if err != nil {
+			var s sample
+			if err := inChild(ctx, &s, what, dir); err != nil {
 				return r, err
 			}
 			median[what] = append(median[what], s.Took)
@@ -156,23 +156,28 @@ func measureLog(ctx context.Context, dir string, rounds int) (result, error) {
 	return r, nil
 }
 
-func inChild(ctx context.Context, what, dir string) (sample, error) {
-	var s sample
+func inChild(ctx context.Context, into any, args ...string) error {
 	self, err := os.Executable()
 	if err != nil {
-		return s, err
+		return err
 	}
-	cmd := exec.CommandContext(ctx, self, "child", what, dir)
+	cmd := exec.CommandContext(ctx, self, append([]string{"child"}, args...)...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return s, fmt.Errorf("%s: %w", what, err)
+		return fmt.Errorf("%s: %w", args[0], err)
 	}
-	return s, json.Unmarshal(out, &s)
+	return json.Unmarshal(out, into)
 }
 
 // child does one thing to the log, and prints how long it took.
-func child(args []string) error {
+func child(ctx context.Context, args []string) error {
+	switch args[0] {
+	case "view-fold":
+		return foldView(ctx, args[1])
+	case "view-query":
+		return queryView(args[1], args[2])
+	}
 	what, dir := args[0], args[1]
 	o := logOptions(dir)
 	var s sample

@@ -4,6 +4,7 @@
 //
 //	go run . commit [--rounds N] [--for D] [--json] [--check]
 //	go run . log [--records N] [--rounds N] [--json] [--check]
+//	go run . view [--records N] [--queries N] [--json] [--check]
 package main
 
 import (
@@ -19,6 +20,7 @@ import (
 var commands = map[string]func(ctx context.Context, flags *flag.FlagSet, args []string) (result, error){
 	"commit": commitCommand,
 	"log":    logCommand,
+	"view":   viewCommand,
 }
 
 func main() {
@@ -35,10 +37,10 @@ func main() {
 
 func run(ctx context.Context, args []string) (ok bool, err error) {
 	if len(args) > 0 && args[0] == "child" {
-		return true, child(args[1:])
+		return true, child(ctx, args[1:])
 	}
 	if len(args) == 0 || commands[args[0]] == nil {
-		return false, errors.New("usage: bench commit|log [flags]; --help after the command lists them")
+		return false, errors.New("usage: bench commit|log|view [flags]; --help after the command lists them")
 	}
 	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
 	asJSON := flags.Bool("json", false, "print JSON")
