@@ -20,7 +20,7 @@ const MaxPage = 1000
 
 // scanBudget is how many records one page looks at: what fits no filter costs
 // time too, and nobody is to wait for it without a word.
-const scanBudget = 6000
+const scanBudget = 3000
 
 // TaskQuery asks for a page of tasks.
 type TaskQuery struct {

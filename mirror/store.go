@@ -48,7 +48,9 @@ func openStore(dir string, logger *zap.Logger) (s *store, whole bool, err error)
 }
 
 // storeOptions are for a store that can be rebuilt: nothing is synced, and
-// values of usual lines live in the tree, where compaction collects them.
+// values of usual lines live in the tree, where compaction collects them. Badger
+// builds all tables of a compaction in memory at one time, and writes them synced:
+// small tables and a small first level keep that down (docs/benchmarks.md).
 func storeOptions() *dsbadger.Options {
 	o := dsbadger.DefaultOptions
 	o.SyncWrites = false
@@ -56,7 +58,8 @@ func storeOptions() *dsbadger.Options {
 	o.ValueLogLoadingMode = options.FileIO
 	o.ValueThreshold = 1024
 	o.ValueLogFileSize = 64 << 20
-	o.MaxTableSize = 16 << 20
+	o.MaxTableSize = 8 << 20
+	o.LevelOneSize = 64 << 20
 	o.NumMemtables = 2
 	o.NumLevelZeroTables = 2
 	o.NumLevelZeroTablesStall = 4

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -135,7 +136,7 @@ func foldView(ctx context.Context, dir string) error {
 	start := time.Now()
 	go func() { done <- m.Run(ctx) }()
 	last := start
-	for folded := uint64(0); folded < s.Records; {
+	for folded := uint64(0); folded < s.Records && ctx.Err() == nil; {
 		<-time.After(20 * time.Millisecond)
 		st, err := m.Status()
 		if err != nil {
@@ -152,8 +153,9 @@ func foldView(ctx context.Context, dir string) error {
 		}
 	}
 	s.Took = time.Since(start).Seconds()
+	interrupted := ctx.Err()
 	stop()
-	if err := <-done; err != nil {
+	if err := errors.Join(<-done, interrupted); err != nil {
 		return err
 	}
 	if err := m.Close(); err != nil {
