@@ -13,6 +13,7 @@ import (
 
 	"auditmesh/audit"
 	"auditmesh/crdt"
+	"auditmesh/gossip"
 	"auditmesh/internal/api"
 	"auditmesh/mirror"
 )
@@ -93,27 +94,29 @@ func (n *Node) Status(deep bool) (api.Status, error) {
 		return st, err
 	}
 	st.Digest, st.Holdings = hex.EncodeToString(view.Digest[:]), hex.EncodeToString(view.Holdings[:])
+	var peers []gossip.Peer
+	if n.mesh != nil {
+		peers = n.mesh.Peers()
+	}
 	for _, l := range view.Logs {
 		h := api.Held{First: l.First, Size: l.Folded, Stored: l.Size, Signed: l.Signed, Unreadable: l.Unreadable, Unknown: l.Unknown}
-		n.spread(&h, l)
+		spread(&h, l, peers)
 		st.Vector[l.Name.String()] = h
 	}
 	return st, nil
 }
 
 // spread says how widely a log is held, and how far the view is behind.
-func (n *Node) spread(h *api.Held, l mirror.LogStatus) {
+func spread(h *api.Held, l mirror.LogStatus, peers []gossip.Peer) {
 	known := l.Size
-	if n.mesh != nil {
-		for _, p := range n.mesh.Peers() {
-			for _, s := range p.Stated {
-				if s.Name != l.Name {
-					continue
-				}
-				known = max(known, s.Size)
-				if s.Size >= l.Signed && l.Signed > 0 && p.ID != l.Name.Peer {
-					h.HeldBy++
-				}
+	for _, p := range peers {
+		for _, s := range p.Stated {
+			if s.Name != l.Name {
+				continue
+			}
+			known = max(known, s.Size)
+			if s.Size >= l.Signed && l.Signed > 0 && p.ID != l.Name.Peer {
+				h.HeldBy++
 			}
 		}
 	}
