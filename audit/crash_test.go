@@ -30,7 +30,7 @@ func newLife(t *testing.T) *life {
 	l := &life{t: t, disk: durabletest.NewDisk(), known: make(map[uint64]string)}
 	l.o = Options{
 		Path: "/log/audit.jsonl", SignedPath: "/state/last-signed.json",
-		Key: testKey(1), FS: l.disk, SegmentBytes: 700, Retain: Retention{Segments: 4},
+		Key: testKey(1), FS: l.disk, SegmentBytes: 700,
 	}
 	if err := InitSignedState(l.disk, l.o.SignedPath, PeerID(l.o.Key.Public().(edPublic))); err != nil {
 		t.Fatal(err)
@@ -105,7 +105,7 @@ func (l *life) use(log *Log) error {
 			if err := l.sign(log); err != nil && !l.alive() {
 				return err
 			}
-			if err := log.retire(); err != nil && !l.alive() {
+			if err := retain(log, Retention{Segments: 4}); err != nil && !l.alive() {
 				return err
 			}
 		}

@@ -54,21 +54,12 @@ type Options struct {
 	// SegmentAge old (0: never for its age), and has records.
 	SegmentBytes int64
 	SegmentAge   time.Duration
-	Retain       Retention
 	// MinFree is the floor of free bytes on the log's file system beneath which
 	// that is said in Space and in a record; 0: nobody looks.
 	MinFree int64
 	// MaxArgvBytes bounds the arguments of a request or denial that is appended,
 	// together; 0: only a line's own bound does.
 	MaxArgvBytes int
-}
-
-// Retention says how much of a log is kept; segments beyond any of the limits
-// are removed, oldest first. Zero fields limit nothing.
-type Retention struct {
-	Segments int // the active one included
-	Bytes    int64
-	Age      time.Duration // since the segment's last record was written
 }
 
 // Log is a node's own log.
@@ -220,7 +211,7 @@ func (l *Log) Run(ctx context.Context) error {
 	}
 }
 
-// upkeep signs what is new, and seals and removes segments.
+// upkeep signs what is new, and seals a segment that is old enough.
 func (l *Log) upkeep(ctx context.Context) {
 	l.lookAtSpace()
 	if l.Err() != nil {
@@ -232,9 +223,6 @@ func (l *Log) upkeep(ctx context.Context) {
 		l.opts.Logger.Warn("checkpoint not signed", zap.Error(err))
 	}
 	l.rotateAged()
-	if err := l.retire(); err != nil {
-		l.opts.Logger.Warn("old segments not removed", zap.Error(err))
-	}
 }
 
 func (l *Log) wake() {

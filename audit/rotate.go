@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -165,82 +163,4 @@ func (l *Log) rotateAged() {
 	l.busy = true
 	l.mu.Unlock()
 	l.handOver(l.rotate("age"))
-}
-
-// retire removes the oldest segments that retention does not keep: never the
-// last, and never what is not signed. What the tree needs of them is in the head
-// of the first that stays.
-func (l *Log) retire() error {
-	l.signMu.Lock()
-	defer l.signMu.Unlock()
-	l.chain.mu.RLock()
-	segs := append([]segment(nil), l.chain.segs...)
-	l.chain.mu.RUnlock()
-	n, err := l.retirable(segs)
-	if err != nil || n == 0 {
-		return err
-	}
-	return l.drop(segs, n)
-}
-
-func (l *Log) retirable(segs []segment) (n int, err error) {
-	keep := l.opts.Retain
-	var total int64
-	for _, s := range segs {
-		total += s.bytes
-	}
-	signed := l.SignedSize()
-	for n < len(segs)-1 && segs[n+1].first <= signed {
-		info, err := l.opts.FS.Stat(segs[n].path)
-		if err != nil {
-			return 0, err
-		}
-		old := keep.Age > 0 && l.opts.Now().Sub(info.ModTime()) > keep.Age
-		if !old && (keep.Segments == 0 || len(segs)-n <= keep.Segments) && (keep.Bytes == 0 || total <= keep.Bytes) {
-			break
-		}
-		total -= segs[n].bytes
-		n++
-	}
-	return n, nil
-}
-
-func (l *Log) drop(segs []segment, n int) error {
-	fsys := l.opts.FS
-	first := segs[n]
-	head, err := readHead(fsys, l.files.head(first.first))
-	if err != nil {
-		return err
-	}
-	if err := l.kept.retire(first.first); err != nil {
-		return err
-	}
-	l.chain.retire(n, Frontier{head.First, head.Frontier})
-	for _, s := range segs[:n] {
-		if err := fsys.Remove(s.path); err != nil {
-			return fmt.Errorf("remove a segment that retention does not keep: %w", err)
-		}
-	}
-	l.opts.Logger.Info("segments removed by retention", zap.Int("segments", n), zap.Uint64("first record held", first.first))
-	return l.tidy(first.first)
-}
-
-// tidy removes what stood beside segments that are gone.
-func (l *Log) tidy(first uint64) error {
-	entries, err := l.opts.FS.ReadDir(l.files.dir)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		name := e.Name()
-		if !strings.HasPrefix(name, l.files.name+"-") || !strings.HasSuffix(name, ".segment") && !strings.Contains(name, ".index") {
-			continue
-		}
-		if filepath.Join(l.files.dir, name) < l.files.path(first, "") {
-			if err := l.opts.FS.Remove(filepath.Join(l.files.dir, name)); err != nil {
-				return err
-			}
-		}
-	}
-	return l.opts.FS.SyncDir(l.files.dir)
 }

@@ -161,16 +161,25 @@ func TestForeignWrite(t *testing.T) {
 	}
 }
 
+// retain applies retention as a program does that shows nothing of the log.
+func retain(l *Log, keep Retention) error {
+	first, err := l.Retirable(keep, l.opts.Now())
+	if err != nil {
+		return err
+	}
+	return l.Retire(first)
+}
+
 // Retention removes the oldest segments; what stays is provable, can be sent,
 // and opens again, with its index and without.
 func TestRetention(t *testing.T) {
 	now := time.Now()
-	for name, retain := range map[string]Retention{
+	for name, keep := range map[string]Retention{
 		"segments": {Segments: 2}, "bytes": {Bytes: 25 << 10}, "age": {Age: time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := testOptions(t, 1)
-			o.SegmentBytes, o.Retain = 10<<10, retain
+			o.SegmentBytes = 10 << 10
 			o.Now = func() time.Time { return now.Add(2 * time.Hour) }
 			l := openLog(t, o)
 			var old Checkpoint
@@ -183,18 +192,18 @@ func TestRetention(t *testing.T) {
 					old, _ = l.Head()
 				}
 			}
-			if err := l.retire(); err != nil || l.First() > 701 {
+			if err := retain(l, keep); err != nil || l.First() > 701 {
 				t.Fatalf("what is not signed was removed: the first is %d, %v", l.First(), err)
 			}
 			if err := l.Sign(); err != nil {
 				t.Fatal(err)
 			}
 			before := l.Segments()
-			if err := l.retire(); err != nil {
+			if err := retain(l, keep); err != nil {
 				t.Fatal(err)
 			}
 			first := l.First()
-			if first == 0 || l.Segments() >= before || retain.Segments > 0 && l.Segments() != 2 {
+			if first == 0 || l.Segments() >= before || keep.Segments > 0 && l.Segments() != 2 {
 				t.Fatalf("first %d, %d segments", first, l.Segments())
 			}
 			if files, _ := filepath.Glob(filepath.Dir(o.Path) + "/audit-*"); len(files) != 3*l.Segments() {
