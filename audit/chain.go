@@ -142,6 +142,14 @@ func (c *chain) skipLocked(e *entry) {
 	c.bytes += e.bytes
 }
 
+// begin makes an empty chain one that is held from a frontier on.
+func (c *chain) begin(at Frontier, id Hash, path string) {
+	c.mu.Lock()
+	c.tree, c.id = newTree(at), id
+	c.mu.Unlock()
+	c.seal(path)
+}
+
 // seal ends the last segment and begins another at the present size.
 func (c *chain) seal(path string) {
 	c.flushIndex()

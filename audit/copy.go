@@ -1,8 +1,10 @@
 package audit
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -37,6 +39,7 @@ type Copy struct {
 	name  LogName
 	fsys  durable.FS
 	files files
+	seal  int64 // bytes at which a segment is sealed
 
 	mu sync.Mutex // held while extending
 }
@@ -49,11 +52,12 @@ func CopyDir(root string, name LogName) string {
 	return filepath.Join(root, name.Peer, name.IDString())
 }
 
-// OpenCopy opens the copy of a log in dir, or a new one. Lines beyond the last
-// checkpoint kept with it were never said to be held; they are cut. Other
-// damage is a *DamageError, and changes nothing.
-func OpenCopy(fsys durable.FS, dir string, name LogName) (*Copy, error) {
-	c := &Copy{name: name, fsys: fsys, files: files{dir: dir, name: copyFileName}}
+// OpenCopy opens the copy of a log in dir, or a new one, whose segments are
+// sealed at segmentBytes (0: 128 MiB). Lines beyond the last checkpoint kept with
+// it were never said to be held; they are cut. Other damage is a *DamageError,
+// and changes nothing.
+func OpenCopy(fsys durable.FS, dir string, name LogName, segmentBytes int64) (*Copy, error) {
+	c := &Copy{name: name, fsys: fsys, files: files{dir: dir, name: copyFileName}, seal: cmp.Or(segmentBytes, defaultSegmentBytes)}
 	c.peer = name.Peer
 	c.chain = &chain{fsys: fsys, files: c.files}
 	if err := fsys.MkdirAll(dir, 0o700); err != nil {
@@ -69,6 +73,9 @@ func OpenCopy(fsys durable.FS, dir string, name LogName) (*Copy, error) {
 		return nil, err
 	}
 	last, _ := kept.last()
+	if segs, err = c.unclaimed(segs, last.size); err != nil {
+		return nil, err
+	}
 	ld, err := readChain(c.chain, kept, last.size, func(ld *loader) error { return c.read(ld, segs, last.size) })
 	if err != nil {
 		return nil, err
@@ -84,6 +91,23 @@ func OpenCopy(fsys durable.FS, dir string, name LogName) (*Copy, error) {
 	}
 	ld.writeIndexes()
 	return c, locateLast(c.chain, kept)
+}
+
+// unclaimed puts aside a first segment that is not the log's beginning, where no
+// checkpoint says that anything is held: Begin was not finished, and the next may
+// begin elsewhere.
+func (c *Copy) unclaimed(segs []segment, size uint64) ([]segment, error) {
+	if size > 0 || len(segs) == 0 || segs[0].first == 0 {
+		return segs, nil
+	}
+	for _, s := range segs {
+		for _, path := range []string{s.path, c.files.head(s.first)} {
+			if err := c.fsys.Rename(path, path+".unclaimed"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return nil, err
+			}
+		}
+	}
+	return nil, c.fsys.SyncDir(c.files.dir)
 }
 
 // read loads the segments up to what was said to be held. One that begins there
@@ -112,11 +136,36 @@ func (c *Copy) Extend(v *VerifiedBatch) (Outcome, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.extend(v)
+}
+
+// Begin is Extend for a log of which nothing is held and whose beginning nobody
+// who was asked has: an empty copy then begins where the batch does.
+func (c *Copy) Begin(v *VerifiedBatch) (Outcome, error) {
+	if v.Log != c.name {
+		return Conflict, fmt.Errorf("a batch of log %s does not begin %s", v.Log, c.name)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.Size() == 0 && v.First > 0 {
+		at := v.frontierAt(v.First)
+		if err := createCopySegment(c.fsys, c.files, c.name, at); err != nil {
+			return Hole, fmt.Errorf("begin the copy of %s: %w", c.name, err)
+		}
+		c.chain.begin(at, c.name.ID, c.files.segment(at.Size))
+	}
+	return c.extend(v)
+}
+
+func (c *Copy) extend(v *VerifiedBatch) (Outcome, error) {
 	size := c.Size()
 	if v.First > size {
 		return Hole, nil
 	}
 	common := min(size, v.End())
+	if common < c.First() {
+		return Known, nil // was, until retention removed it
+	}
 	ours, _, err := c.chain.frontierAt(common)
 	if err != nil {
 		return Hole, err
@@ -144,10 +193,17 @@ func (c *Copy) Extend(v *VerifiedBatch) (Outcome, error) {
 	return Extended, nil
 }
 
+// Close writes the end of the index and closes it; the lines are durable already.
+func (c *Copy) Close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.chain.flushIndex()
+}
+
 // store writes lines at the end of the last segment and syncs them. Bytes that
 // an earlier failed call left there are overwritten.
 func (c *Copy) store(lines []byte) error {
-	if c.Segments() == 0 || c.chain.segmentOf(noLimit).bytes >= defaultSegmentBytes {
+	if c.Segments() == 0 || c.chain.segmentOf(noLimit).bytes >= c.seal {
 		frontier, _ := c.chain.head()
 		if err := createCopySegment(c.fsys, c.files, c.name, frontier); err != nil {
 			return err
@@ -191,11 +247,11 @@ func createCopySegment(fsys durable.FS, f files, name LogName, at Frontier) erro
 		head.Log = name.IDString()
 	} else {
 		head.Frontier = []Hash{}
-		// A copy's directory is new, and so may be that above it.
-		for _, dir := range []string{filepath.Dir(f.dir), filepath.Dir(filepath.Dir(f.dir))} {
-			if err := fsys.SyncDir(dir); err != nil {
-				return err
-			}
+	}
+	// A copy's directory may be new, and so may be that above it.
+	for _, dir := range []string{filepath.Dir(f.dir), filepath.Dir(filepath.Dir(f.dir))} {
+		if err := fsys.SyncDir(dir); err != nil {
+			return err
 		}
 	}
 	_, err := createSegment(fsys, f, head)

@@ -35,7 +35,7 @@ func batchFrom(t testing.TB, h interface{ Batch(uint64) (*Batch, error) }, from 
 
 func openCopy(t testing.TB, fsys durable.FS, dir string, name LogName) *Copy {
 	t.Helper()
-	c, err := OpenCopy(fsys, dir, name)
+	c, err := OpenCopy(fsys, dir, name, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -113,7 +113,7 @@ func TestSuccession(t *testing.T) {
 			if c.here == 0 {
 				return
 			}
-			cp, err := OpenCopy(durable.OS{}, sealed[old.ID], old)
+			cp, err := OpenCopy(durable.OS{}, sealed[old.ID], old, 0)
 			if err != nil || cp.Size() != c.here {
 				t.Fatalf("the sealed log: %v", err)
 			}
@@ -224,7 +224,7 @@ func successionCrashAt(t *testing.T, k int, after, power bool) (hit bool) {
 	}
 	must(l.Close())
 	sealed := filepath.Join(filesOf(o.Path).sealedDir(), old.IDString())
-	cp, err := OpenCopy(disk, sealed, old)
+	cp, err := OpenCopy(disk, sealed, old, 0)
 	must(err)
 	if got := heldLines(t, cp); got != startedLines(t, 0, 12) {
 		t.Fatalf("operation %d: the sealed log has\n%s", k, got)

@@ -113,7 +113,7 @@ func (h *held) Extend(v *audit.VerifiedBatch) (audit.Outcome, error) {
 			return audit.Hole, nil
 		}
 		var err error
-		if c, err = audit.OpenCopy(durable.OS{}, audit.CopyDir(h.dir+"/copies", v.Log), v.Log); err != nil {
+		if c, err = audit.OpenCopy(durable.OS{}, audit.CopyDir(h.dir+"/copies", v.Log), v.Log, 0); err != nil {
 			return audit.Hole, err
 		}
 		h.copies[v.Log] = c

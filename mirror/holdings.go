@@ -121,7 +121,7 @@ func (h *Holdings) openCopy(dir string, name audit.LogName) {
 	if h.copies[name] != nil {
 		return // sealed beside the own log
 	}
-	c, err := audit.OpenCopy(h.fsys, dir, name)
+	c, err := audit.OpenCopy(h.fsys, dir, name, 0)
 	if err != nil {
 		h.leaveOut(dir, err)
 		return
@@ -264,7 +264,7 @@ func (h *Holdings) copyOf(name audit.LogName, first uint64) (*audit.Copy, error)
 	if n >= maxLogsPerNode {
 		return nil, fmt.Errorf("%w: %s is not copied", ErrTooManyLogs, name)
 	}
-	c, err := audit.OpenCopy(h.fsys, dir, name)
+	c, err := audit.OpenCopy(h.fsys, dir, name, 0)
 	if err != nil {
 		return nil, err
 	}
