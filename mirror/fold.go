@@ -60,11 +60,17 @@ func (m *Mirror) foldAll(ctx context.Context) error {
 	return errors.Join(slices.Collect(maps.Values(failed))...)
 }
 
-// step folds the next records of one log: rows and cursor in one transaction. A
-// step that is too much for one is made of fewer records.
+// step folds the next records of one log: rows and cursor in one transaction.
 func (m *Mirror) step(log Held, readers map[audit.LogName]*audit.Reader) (bool, error) {
+	m.stepping.Lock()
+	defer m.stepping.Unlock()
+	return m.sized(func(records int) (bool, error) { return m.stepOf(records, log, readers) })
+}
+
+// sized takes a step of fewer records where more are too much for one transaction.
+func (m *Mirror) sized(step func(records int) (bool, error)) (bool, error) {
 	for records := stepRecords; ; records /= 2 {
-		advanced, err := m.stepOf(records, log, readers)
+		advanced, err := step(records)
 		if !errors.Is(err, badger.ErrTxnTooBig) || records == 1 {
 			return advanced, err
 		}
@@ -75,13 +81,16 @@ func (m *Mirror) stepOf(records int, log Held, readers map[audit.LogName]*audit.
 	name := nameOf(log)
 	txn := m.store.ds.DB.NewTransaction(true)
 	defer txn.Discard()
-	cur, err := m.store.cursorOf(txn, name)
+	cur, err := m.store.cursorOf(txn, log)
 	if err != nil {
 		return false, fmt.Errorf("%w: %w", errContradiction, err)
 	}
 	size := log.Size()
 	if cur.Size > size {
 		return false, fmt.Errorf("%w: %d records are folded, %d are held", errContradiction, cur.Size, size)
+	}
+	if first := log.First(); cur.First != first && !m.isRetiring(name, cur.First) {
+		return false, fmt.Errorf("%w: it begins at record %d of %s, what is held at %d", errContradiction, cur.First, name, first)
 	}
 	if cur.Size == size {
 		return false, nil
@@ -95,7 +104,7 @@ func (m *Mirror) stepOf(records int, log Held, readers map[audit.LogName]*audit.
 		readers[name] = r
 	}
 	f := folder{s: m.store, txn: txn, log: logOf(name), cur: cur}
-	if err := f.run(r, records); err != nil {
+	if err := f.run(r, size, records); err != nil {
 		return false, err
 	}
 	return true, m.store.commit(txn, f.met)
@@ -109,13 +118,24 @@ type folder struct {
 	num logNumber
 	cur cursor
 	met fresh
+	// undo takes the rows of the records out again, from the cursor's First on.
+	undo bool
 }
 
-func (f *folder) run(r *audit.Reader, records int) (err error) {
+// set puts a row, or takes it out.
+func (f *folder) set(key, value []byte) error {
+	if f.undo {
+		return f.txn.Delete(key)
+	}
+	return f.txn.Set(key, value)
+}
+
+// run takes at most so many records before the record at end.
+func (f *folder) run(r *audit.Reader, end uint64, records int) (err error) {
 	if f.num, err = f.s.logNumber(f.txn, f.log, &f.met); err != nil {
 		return err
 	}
-	for n, bytes := 0, 0; n < records && bytes < stepBytes; n++ {
+	for n, bytes := 0, 0; n < records && bytes < stepBytes && r.Seq() < end; n++ {
 		rec, err := r.Next()
 		if errors.Is(err, io.EOF) {
 			break
@@ -133,24 +153,18 @@ func (f *folder) run(r *audit.Reader, records int) (err error) {
 
 func (f *folder) record(rec audit.Record) error {
 	at := ref{f.num, rec.Seq}
-	f.cur.Size = rec.Seq + 1
 	e, err := audit.Decode(rec.Line)
+	time := f.cur.advance(rec.Seq, e, f.undo)
 	if err != nil {
-		f.cur.Unreadable++
-		return f.txn.Set(keyOf(rowTime, f.cur.LastTime, at), []byte{recordPlain})
+		return f.set(keyOf(rowTime, time, at), []byte{recordPlain})
 	}
-	f.cur.LastTime = e.Time()
 	kind := []byte{recordPlain}
-	op, ok := operation(f.log, rec.Seq, e)
-	if _, unknown := e.(*audit.Unknown); unknown {
-		f.cur.Unknown++
-	}
-	if ok {
+	if op, ok := operation(f.log, rec.Seq, e); ok {
 		if kind, err = f.operation(op, at, rec.Line); err != nil {
 			return err
 		}
 	}
-	return f.txn.Set(keyOf(rowTime, e.Time(), at), kind)
+	return f.set(keyOf(rowTime, time, at), kind)
 }
 
 // operation puts the rows of an operation, and returns what it is in the order
@@ -162,7 +176,7 @@ func (f *folder) operation(op crdt.Op, at ref, line []byte) ([]byte, error) {
 	}
 	switch b := op.Body.(type) {
 	case crdt.Succession:
-		return []byte{recordPlain}, f.txn.Set(keyOf(rowSuccession, at), line)
+		return []byte{recordPlain}, f.set(keyOf(rowSuccession, at), line)
 	case crdt.Removal:
 		if len(b.Ranges) > 0 {
 			return []byte{recordPlain}, f.ranges(b, at, line)
@@ -177,7 +191,7 @@ func (f *folder) operation(op crdt.Op, at ref, line []byte) ([]byte, error) {
 	if tag {
 		row, kind, line = rowTag, recordTag, encodeTag(op)
 	}
-	return append([]byte{kind}, keyOf(row, task)[1:]...), f.txn.Set(keyOf(row, task, at), line)
+	return append([]byte{kind}, keyOf(row, task)[1:]...), f.set(keyOf(row, task, at), line)
 }
 
 // ranges puts a row for each range. A line has room for ten thousand of them, so
@@ -188,9 +202,9 @@ func (f *folder) ranges(b crdt.Removal, at ref, line []byte) error {
 		if err != nil {
 			return err
 		}
-		if err := f.txn.Set(keyOf(rowRange, ref{n, r.First}, at), binary.BigEndian.AppendUint64(nil, r.End)); err != nil {
+		if err := f.set(keyOf(rowRange, ref{n, r.First}, at), binary.BigEndian.AppendUint64(nil, r.End)); err != nil {
 			return err
 		}
 	}
-	return f.txn.Set(keyOf(rowRemoval, at), line)
+	return f.set(keyOf(rowRemoval, at), line)
 }

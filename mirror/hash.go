@@ -45,16 +45,16 @@ func (m *Mirror) status(s *store, txn *badger.Txn) (st Status, err error) {
 	var states []audit.LogState
 	for _, l := range m.holdings.Logs() {
 		name := nameOf(l)
-		c, err := s.cursorOf(txn, name)
+		c, err := s.cursorOf(txn, l)
 		if err != nil {
 			return st, err
 		}
-		st.Logs = append(st.Logs, LogStatus{name, l.First(), l.Size(), l.SignedSize(), c.Size, c.Unreadable, c.Unknown, c.LastTime})
+		st.Logs = append(st.Logs, LogStatus{name, c.First, l.Size(), l.SignedSize(), c.Size, c.Unreadable, c.Unknown, c.LastTime})
 		root, err := l.RootAt(c.Size)
 		if err != nil {
 			return st, err
 		}
-		states = append(states, audit.LogState{Name: name, First: l.First(), Size: c.Size, Root: root})
+		states = append(states, audit.LogState{Name: name, First: c.First, Size: c.Size, Root: root})
 	}
 	st.Digest, st.Holdings = audit.Digests(states)
 	return st, nil

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -28,6 +29,8 @@ type Held interface {
 	SeekTime(ms uint64) (uint64, error)
 	Prove(seq uint64) (audit.Proof, error)
 	ProveConsistency(old audit.Checkpoint) (audit.Consistency, error)
+	Retirable(keep audit.Retention, now time.Time) (uint64, error)
+	Retire(first uint64) error
 }
 
 var (
@@ -45,14 +48,21 @@ var ErrTooManyLogs = fmt.Errorf("a node has more than %d logs", maxLogsPerNode)
 // maxEvidence bounds the conflicts that are kept of one log.
 const maxEvidence = 16
 
+// HoldingsOptions say where holdings are.
+type HoldingsOptions struct {
+	FS       durable.FS
+	Dir      string     // of the copies
+	Evidence string     // directory of refused batches
+	Own      *audit.Log // this node's log, nil if auditing is disabled
+	// SegmentBytes is the size at which a copy's segments are sealed; 0: 128 MiB.
+	SegmentBytes int64
+	Logger       *zap.Logger
+}
+
 // Holdings are the logs that this node holds. They are safe for concurrent use.
 type Holdings struct {
-	fsys     durable.FS
-	dir      string // of the copies
-	evidence string // directory of refused batches
-	own      *audit.Log
-	logger   *zap.Logger
-	changed  notify.Hub
+	opts    HoldingsOptions
+	changed notify.Hub
 
 	mu       sync.RWMutex
 	copies   map[audit.LogName]*audit.Copy // guarded by mu
@@ -60,13 +70,13 @@ type Holdings struct {
 	conflict map[audit.LogName]int         // guarded by mu
 }
 
-// OpenHoldings opens all copies beneath dir. own is this node's log, nil if
-// auditing is disabled; the logs that were sealed beside it are held like copies,
-// and extended by what peers have of them. A damaged copy is left out, logged, and listed by Damaged.
-func OpenHoldings(fsys durable.FS, dir, evidence string, own *audit.Log, logger *zap.Logger) (*Holdings, error) {
+// OpenHoldings opens all copies. The logs that were sealed beside the own one are
+// held like copies, and extended by what peers have of them. A damaged copy is
+// left out, logged, and listed by Damaged.
+func OpenHoldings(o HoldingsOptions) (*Holdings, error) {
+	fsys, dir := o.FS, o.Dir
 	h := &Holdings{
-		fsys: fsys, dir: dir, evidence: evidence, own: own, logger: logger,
-		copies: make(map[audit.LogName]*audit.Copy), damaged: make(map[string]string),
+		opts: o, copies: make(map[audit.LogName]*audit.Copy), damaged: make(map[string]string),
 		conflict: make(map[audit.LogName]int),
 	}
 	if err := h.openSealed(); err != nil {
@@ -97,18 +107,18 @@ func OpenHoldings(fsys durable.FS, dir, evidence string, own *audit.Log, logger 
 }
 
 func (h *Holdings) openSealed() error {
-	if h.own == nil {
+	if h.opts.Own == nil {
 		return nil
 	}
-	sealed, err := audit.SealedLogs(h.fsys, h.own.Path())
+	sealed, err := audit.SealedLogs(h.opts.FS, h.opts.Own.Path())
 	for id, dir := range sealed {
-		h.openCopy(dir, audit.LogName{Peer: h.own.Peer(), ID: id})
+		h.openCopy(dir, audit.LogName{Peer: h.opts.Own.Peer(), ID: id})
 	}
 	return err
 }
 
 func (h *Holdings) open(peer, log string) {
-	dir := filepath.Join(h.dir, peer, log)
+	dir := filepath.Join(h.opts.Dir, peer, log)
 	id, err := audit.ParseLogID(log)
 	if err != nil {
 		h.leaveOut(dir, err)
@@ -121,7 +131,7 @@ func (h *Holdings) openCopy(dir string, name audit.LogName) {
 	if h.copies[name] != nil {
 		return // sealed beside the own log
 	}
-	c, err := audit.OpenCopy(h.fsys, dir, name, 0)
+	c, err := audit.OpenCopy(h.opts.FS, dir, name, h.opts.SegmentBytes)
 	if err != nil {
 		h.leaveOut(dir, err)
 		return
@@ -131,7 +141,7 @@ func (h *Holdings) openCopy(dir string, name audit.LogName) {
 
 func (h *Holdings) leaveOut(dir string, err error) {
 	h.damaged[dir] = err.Error()
-	h.logger.Error("a copy is left out", zap.String("directory", dir), zap.Error(err))
+	h.opts.Logger.Error("a copy is left out", zap.String("directory", dir), zap.Error(err))
 }
 
 // Damaged lists the copies that could not be opened, with the reasons.
@@ -161,8 +171,8 @@ func (h *Holdings) Logs() []Held {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	list := make([]Held, 0, len(h.copies)+1)
-	if h.own != nil && h.own.Size() > 0 {
-		list = append(list, h.own)
+	if h.opts.Own != nil && h.opts.Own.Size() > 0 {
+		list = append(list, h.opts.Own)
 	}
 	for _, c := range h.copies {
 		if c.Size() > 0 {
@@ -180,9 +190,9 @@ func nameOf(l Held) audit.LogName {
 
 // Log is the log of that name, false if nothing of it is held.
 func (h *Holdings) Log(name audit.LogName) (Held, bool) {
-	if h.own != nil {
-		if own, ok := h.own.Name(); ok && own == name {
-			return h.own, true
+	if h.opts.Own != nil {
+		if own, ok := h.opts.Own.Name(); ok && own == name {
+			return h.opts.Own, true
 		}
 	}
 	h.mu.RLock()
@@ -219,16 +229,30 @@ func (h *Holdings) Batch(name audit.LogName, from uint64) (*audit.Batch, error) 
 // Extend stores what is new of a verified batch. A batch of the own log changes
 // nothing. One that contradicts what is held is kept as evidence.
 func (h *Holdings) Extend(v *audit.VerifiedBatch) (audit.Outcome, error) {
-	if h.own != nil {
-		if own, ok := h.own.Name(); ok && own == v.Log {
+	if h.opts.Own != nil {
+		if own, ok := h.opts.Own.Name(); ok && own == v.Log {
 			return audit.Known, nil
 		}
 	}
-	c, err := h.copyOf(v.Log, v.First)
+	c, err := h.copyOf(v.Log, v.First == 0)
 	if err != nil || c == nil {
 		return audit.Hole, err
 	}
-	outcome, err := c.Extend(v)
+	return h.extended(c, v, c.Extend)
+}
+
+// Begin is Extend for a batch before which nobody who was asked has anything:
+// where nothing is held of the log, the copy begins with it.
+func (h *Holdings) Begin(v *audit.VerifiedBatch) (audit.Outcome, error) {
+	c, err := h.copyOf(v.Log, true)
+	if err != nil {
+		return audit.Hole, err
+	}
+	return h.extended(c, v, c.Begin)
+}
+
+func (h *Holdings) extended(c *audit.Copy, v *audit.VerifiedBatch, extend func(*audit.VerifiedBatch) (audit.Outcome, error)) (audit.Outcome, error) {
+	outcome, err := extend(v)
 	if err != nil {
 		return outcome, err
 	}
@@ -241,17 +265,17 @@ func (h *Holdings) Extend(v *audit.VerifiedBatch) (audit.Outcome, error) {
 	return outcome, nil
 }
 
-// copyOf is the copy of a log, made if the batch is its beginning; nil if not.
-func (h *Holdings) copyOf(name audit.LogName, first uint64) (*audit.Copy, error) {
+// copyOf is the copy of a log, nil if there is none and none is to be made.
+func (h *Holdings) copyOf(name audit.LogName, make bool) (*audit.Copy, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if c, ok := h.copies[name]; ok {
 		return c, nil
 	}
-	if first > 0 {
+	if !make {
 		return nil, nil
 	}
-	dir := audit.CopyDir(h.dir, name)
+	dir := audit.CopyDir(h.opts.Dir, name)
 	if why, ok := h.damaged[dir]; ok {
 		return nil, fmt.Errorf("the copy of %s is damaged and left as it is: %s", name, why)
 	}
@@ -264,7 +288,7 @@ func (h *Holdings) copyOf(name audit.LogName, first uint64) (*audit.Copy, error)
 	if n >= maxLogsPerNode {
 		return nil, fmt.Errorf("%w: %s is not copied", ErrTooManyLogs, name)
 	}
-	c, err := audit.OpenCopy(h.fsys, dir, name, 0)
+	c, err := audit.OpenCopy(h.opts.FS, dir, name, h.opts.SegmentBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -281,11 +305,20 @@ func (h *Holdings) keepEvidence(c *audit.Copy, v *audit.VerifiedBatch) error {
 	if !ok || n > maxEvidence {
 		return nil
 	}
-	path, err := audit.KeepEvidence(h.fsys, h.evidence, head, v)
+	path, err := audit.KeepEvidence(h.opts.FS, h.opts.Evidence, head, v)
 	if err != nil {
 		return fmt.Errorf("keep the evidence of a conflict: %w", err)
 	}
-	h.logger.Error("a node signed two pasts of one log; the batch was refused and kept",
+	h.opts.Logger.Error("a node signed two pasts of one log; the batch was refused and kept",
 		zap.Stringer("log", v.Log), zap.String("evidence", path))
 	return nil
+}
+
+// Close frees the files of the copies.
+func (h *Holdings) Close() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, c := range h.copies {
+		c.Close()
+	}
 }

@@ -12,11 +12,12 @@ import (
 	badger "github.com/dgraph-io/badger"
 	"go.uber.org/zap"
 
+	"auditmesh/audit"
 	"auditmesh/internal/notify"
 )
 
 // Mirror folds the holdings into the view and answers questions about it. Run
-// is the only writer; all questions may be asked at any time by anyone.
+// and Retire are the only writers; all questions may be asked at any time by anyone.
 type Mirror struct {
 	holdings *Holdings
 	own      interface {
@@ -28,15 +29,19 @@ type Mirror struct {
 	rebuilds atomic.Uint64
 	budget   int // of records that one page looks at
 
+	stepping   sync.Mutex // held for one step of the fold, or of its undoing
+	retiring   sync.Mutex
+	retiringTo map[audit.LogName]uint64 // guarded by retiring: since Open
+
 	mu    sync.RWMutex
 	store *store // guarded by mu: replaced by a rebuild
 }
 
 // Open opens the view's database in dir, made anew if it cannot be used.
 func Open(dir string, h *Holdings, logger *zap.Logger) (*Mirror, error) {
-	m := &Mirror{holdings: h, dir: dir, logger: logger, budget: scanBudget}
-	if h.own != nil {
-		m.own = h.own
+	m := &Mirror{holdings: h, dir: dir, logger: logger, budget: scanBudget, retiringTo: make(map[audit.LogName]uint64)}
+	if h.opts.Own != nil {
+		m.own = h.opts.Own
 	}
 	s, whole, err := openStore(dir, logger)
 	if err != nil {

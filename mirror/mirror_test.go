@@ -37,7 +37,7 @@ type replica struct {
 }
 
 func logOptions(dir string, seed byte) audit.Options {
-	return audit.Options{Path: dir + "/log/audit.jsonl", SignedPath: dir + "/state/signed.json", Key: testKey(seed)}
+	return audit.Options{Path: dir + "/log/audit.jsonl", SignedPath: dir + "/state/signed.json", Key: testKey(seed), SegmentBytes: 16 << 10}
 }
 
 func newReplica(t testing.TB, seed byte) *replica {
@@ -61,7 +61,7 @@ func newReplica(t testing.TB, seed byte) *replica {
 func (r *replica) open(t testing.TB) {
 	t.Helper()
 	var err error
-	if r.h, err = OpenHoldings(durable.OS{}, r.dir+"/copies", r.dir+"/evidence", r.log, zap.NewNop()); err != nil {
+	if r.h, err = OpenHoldings(HoldingsOptions{FS: durable.OS{}, Dir: r.dir + "/copies", Evidence: r.dir + "/evidence", Own: r.log, SegmentBytes: 16 << 10, Logger: zap.NewNop()}); err != nil {
 		t.Fatal(err)
 	}
 	if r.m, err = Open(r.dir+"/view", r.h, zap.NewNop()); err != nil {
@@ -136,7 +136,7 @@ func (r *replica) reference(t testing.TB) audit.Hash {
 	t.Helper()
 	list := crdt.NewTaskList()
 	for _, l := range r.h.Logs() {
-		rd := l.Reader(0)
+		rd := l.Reader(l.First())
 		defer rd.Close()
 		for {
 			rec, err := rd.Next()

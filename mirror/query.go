@@ -191,7 +191,7 @@ func (m *Mirror) Newest(node string, limit int) (refs []RecordRef, vector map[au
 	vector = make(map[audit.LogName]uint64)
 	err = m.read(func(s *store, txn *badger.Txn) error {
 		for _, l := range m.holdings.Logs() {
-			c, err := s.cursorOf(txn, nameOf(l))
+			c, err := s.cursorOf(txn, l)
 			if err != nil {
 				return err
 			}

@@ -24,7 +24,7 @@ import (
 //	s <log> <seq>                       -> line of a log_succeeded
 //	i <time> <log> <seq>                -> what the record is, for all records in the order of time
 const (
-	schemaVersion = "2"
+	schemaVersion = "3"
 
 	rowSchema     = 'm'
 	rowLog        = 'l'
@@ -101,18 +101,43 @@ const (
 	taskRefLen = 20
 )
 
-// cursor says how far a log is folded, and what was found in it.
+// cursor says which records of a log are folded, [First, Size), and what was
+// found in them. An unreadable record stands in the order of time where the one
+// before it does: at FirstTime before the first that is readable.
 type cursor struct {
+	First      uint64 `json:"first,omitzero"`
 	Size       uint64 `json:"size"`
 	Unreadable uint64 `json:"unreadable"`
 	Unknown    uint64 `json:"unknown"`
-	LastTime   uint64 `json:"last_time"` // places unreadable records in the order of time
+	FirstTime  uint64 `json:"first_time,omitzero"`
+	LastTime   uint64 `json:"last_time"`
+}
+
+// advance takes in the next record, or with undo lets go of the first: its event
+// is nil if it is unreadable. It returns the time at which the record stands.
+func (c *cursor) advance(seq uint64, e audit.Event, undo bool) uint64 {
+	time, step := &c.LastTime, uint64(1)
+	if undo {
+		time, step = &c.FirstTime, ^uint64(0)
+		c.First = seq + 1
+	} else {
+		c.Size = seq + 1
+	}
+	switch e.(type) {
+	case nil:
+		c.Unreadable += step
+		return *time
+	case *audit.Unknown:
+		c.Unknown += step
+	}
+	*time = e.Time()
+	return *time
 }
 
 func (c cursor) encode() []byte {
 	raw, err := json.Marshal(c)
 	if err != nil {
-		panic(err) // four integers
+		panic(err) // integers
 	}
 	return raw
 }

@@ -13,7 +13,6 @@ import (
 	dsbadger "github.com/ipfs/go-ds-badger"
 	"go.uber.org/zap"
 
-	"auditmesh/audit"
 	"auditmesh/crdt"
 )
 
@@ -271,22 +270,23 @@ func (s *store) allNodes() []numberedNode {
 	return list
 }
 
-// cursorOf is how far a log is folded in a transaction's view.
-func (s *store) cursorOf(txn *badger.Txn, name audit.LogName) (cursor, error) {
-	n, ok := s.findLog(logOf(name))
+// cursorOf is which records of a log are folded in a transaction's view.
+func (s *store) cursorOf(txn *badger.Txn, log Held) (c cursor, err error) {
+	begin := cursor{First: log.First(), Size: log.First()}
+	n, ok := s.findLog(logOf(nameOf(log)))
 	if !ok {
-		return cursor{}, nil
+		return begin, nil
 	}
 	item, err := txn.Get(keyOf(rowCursor, n))
 	if errors.Is(err, badger.ErrKeyNotFound) {
-		return cursor{}, nil
+		return begin, nil
 	}
 	if err != nil {
-		return cursor{}, err
+		return c, err
 	}
 	raw, err := item.ValueCopy(nil)
 	if err != nil {
-		return cursor{}, err
+		return c, err
 	}
 	return parseCursor(raw)
 }

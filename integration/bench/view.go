@@ -110,7 +110,7 @@ const memoryLimit = 400 << 20
 
 func openView(dir string) (*mirror.Holdings, *mirror.Mirror, error) {
 	debug.SetMemoryLimit(memoryLimit)
-	h, err := mirror.OpenHoldings(durable.OS{}, dir+"/copies", dir+"/evidence", nil, zap.NewNop())
+	h, err := mirror.OpenHoldings(mirror.HoldingsOptions{FS: durable.OS{}, Dir: dir + "/copies", Evidence: dir + "/evidence", Logger: zap.NewNop()})
 	if err != nil {
 		return nil, nil, err
 	}

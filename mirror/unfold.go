@@ -1,0 +1,76 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"auditmesh/audit"
+)
+
+// Retire removes the segments of a log whose records are all before the record
+// at first. Their rows go first, read off the lines while they are there: the
+// view is always a fold of lines that are held. A crash in between leaves lines
+// that the view lacks; after the next Open that is found, and the view rebuilt.
+// While the fold has not come so far, nothing is done.
+func (m *Mirror) Retire(ctx context.Context, name audit.LogName, first uint64) error {
+	log, ok := m.holdings.Log(name)
+	if !ok || first <= log.First() {
+		return nil
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	m.retiring.Lock()
+	m.retiringTo[name] = max(m.retiringTo[name], first)
+	m.retiring.Unlock()
+	for more := true; more; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		var err error
+		if more, err = m.unfoldStep(log, first); errors.Is(err, errNotFolded) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("take the records of %s before %d out of the view: %w", name, first, err)
+		}
+	}
+	m.changed.Notify()
+	return log.Retire(first)
+}
+
+// unfoldStep takes the next records before first out of the view, and says
+// whether there may be more.
+func (m *Mirror) unfoldStep(log Held, first uint64) (bool, error) {
+	m.stepping.Lock()
+	defer m.stepping.Unlock()
+	return m.sized(func(records int) (bool, error) {
+		txn := m.store.ds.DB.NewTransaction(true)
+		defer txn.Discard()
+		cur, err := m.store.cursorOf(txn, log)
+		if err != nil {
+			return false, err
+		}
+		if cur.First >= first {
+			return false, nil
+		}
+		if cur.Size < first {
+			return false, errNotFolded
+		}
+		r := log.Reader(cur.First)
+		defer r.Close()
+		f := folder{s: m.store, txn: txn, log: logOf(nameOf(log)), cur: cur, undo: true}
+		if err := f.run(r, first, records); err != nil {
+			return false, err
+		}
+		return true, m.store.commit(txn, f.met)
+	})
+}
+
+var errNotFolded = errors.New("the view has not come so far yet")
+
+// isRetiring says whether the records of a log before first are on their way out.
+func (m *Mirror) isRetiring(name audit.LogName, first uint64) bool {
+	m.retiring.Lock()
+	defer m.retiring.Unlock()
+	return first <= m.retiringTo[name]
+}
