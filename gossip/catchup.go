@@ -216,6 +216,7 @@ func (c *catchUp) count(p peer.ID, got int, err error) {
 		c.mu.Lock()
 		c.last[p] = time.Now()
 		c.mu.Unlock()
+		c.wantBeginnings()
 	}
 	if got > 0 {
 		// What came from one, the others may lack: tell them soon. With equal

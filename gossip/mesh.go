@@ -31,6 +31,9 @@ type Holdings interface {
 	// Extend stores what is new of a batch, durable before it returns. A batch
 	// that contradicts what is held is kept as evidence.
 	Extend(*audit.VerifiedBatch) (audit.Outcome, error)
+	// Begin is Extend for a batch before which nobody offers anything: a log of
+	// which nothing is held begins with it.
+	Begin(*audit.VerifiedBatch) (audit.Outcome, error)
 }
 
 // OwnLog is this node's log, which the mesh publishes.

@@ -51,7 +51,7 @@ type held struct {
 func newHeld(t testing.TB, n byte) *held {
 	t.Helper()
 	dir := t.TempDir()
-	o := audit.Options{Path: dir + "/log/audit.jsonl", SignedPath: dir + "/state/signed.json", Key: edKey(n)}
+	o := audit.Options{Path: dir + "/log/audit.jsonl", SignedPath: dir + "/state/signed.json", Key: edKey(n), SegmentBytes: 4 << 10}
 	if err := audit.InitSignedState(durable.OS{}, o.SignedPath, idOf(n)); err != nil {
 		t.Fatal(err)
 	}
@@ -77,11 +77,11 @@ func (h *held) Offered() (list []audit.LogState) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if c, ok := h.own.Head(); ok {
-		list = append(list, audit.LogState{Name: c.Log, Size: c.Size, Root: c.Root})
+		list = append(list, audit.LogState{Name: c.Log, First: h.own.First(), Size: c.Size, Root: c.Root})
 	}
 	for name, c := range h.copies {
 		if head, ok := c.Head(); ok {
-			list = append(list, audit.LogState{Name: name, Size: head.Size, Root: head.Root})
+			list = append(list, audit.LogState{Name: name, First: c.First(), Size: head.Size, Root: head.Root})
 		}
 	}
 	audit.SortStates(list)
@@ -102,6 +102,14 @@ func (h *held) Batch(name audit.LogName, from uint64) (*audit.Batch, error) {
 }
 
 func (h *held) Extend(v *audit.VerifiedBatch) (audit.Outcome, error) {
+	return h.store(v, v.First == 0, (*audit.Copy).Extend)
+}
+
+func (h *held) Begin(v *audit.VerifiedBatch) (audit.Outcome, error) {
+	return h.store(v, true, (*audit.Copy).Begin)
+}
+
+func (h *held) store(v *audit.VerifiedBatch, make bool, store func(*audit.Copy, *audit.VerifiedBatch) (audit.Outcome, error)) (audit.Outcome, error) {
 	if own, ok := h.own.Name(); ok && own == v.Log {
 		return audit.Known, nil
 	}
@@ -109,7 +117,7 @@ func (h *held) Extend(v *audit.VerifiedBatch) (audit.Outcome, error) {
 	defer h.mu.Unlock()
 	c := h.copies[v.Log]
 	if c == nil {
-		if v.First > 0 {
+		if !make {
 			return audit.Hole, nil
 		}
 		var err error
@@ -118,7 +126,7 @@ func (h *held) Extend(v *audit.VerifiedBatch) (audit.Outcome, error) {
 		}
 		h.copies[v.Log] = c
 	}
-	return c.Extend(v)
+	return store(c, v)
 }
 
 func (h *held) digest() audit.Hash {
@@ -316,7 +324,7 @@ func TestConflictIsCounted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := m.apply(v, "relayer"); err != nil {
+		if _, err := m.apply(v, "relayer", m.opts.Holdings.Extend); err != nil {
 			t.Fatal(err)
 		}
 	}

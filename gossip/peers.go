@@ -74,3 +74,21 @@ func (s *sessions) stated(p peer.ID) []audit.LogState {
 	audit.SortStates(list)
 	return list
 }
+
+// knows says whether a peer has stated its holdings.
+func (s *sessions) knows(p peer.ID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.peers[p]
+	return r != nil && r.got != nil
+}
+
+// known are the peers that have.
+func (s *sessions) known() (list []peer.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for p := range s.peers {
+		list = append(list, p)
+	}
+	return list
+}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -85,6 +86,7 @@ func (c *catchUp) session(ctx context.Context, s network.Stream, p peer.ID) (got
 	stop := context.AfterFunc(ctx, func() { s.Reset() })
 	defer stop()
 	x := &exchange{c: c, s: s, r: bufio.NewReader(s), p: p, offered: c.m.opts.Holdings.Offered()}
+	x.begins = c.beginnings(p, x.offered)
 	return x.run(ctx)
 }
 
@@ -95,7 +97,8 @@ type exchange struct {
 	r       *bufio.Reader
 	p       peer.ID
 	offered []audit.LogState
-	before  [16]byte // instance of the peer when it was last heard
+	begins  []audit.LogState // what is wanted from the record on where the peer begins
+	before  [16]byte         // instance of the peer when it was last heard
 }
 
 func (x *exchange) write(f *wire.Frame) error {
@@ -177,6 +180,9 @@ func (x *exchange) send(ctx context.Context, mem *remembered, known *wire.Known,
 	sent := make(map[audit.LogName]untaken)
 	for _, mine := range x.offered {
 		stated := theirs[mine.Name].Size
+		if stated < mine.First {
+			continue // it would have a hole; see beginnings
+		}
 		if last, ok := mem.untaken[mine.Name]; ok && last.stated == stated && time.Since(last.sent) < offerAgain {
 			sent[mine.Name] = last
 			continue
@@ -207,13 +213,14 @@ func (x *exchange) send(ctx context.Context, mem *remembered, known *wire.Known,
 }
 
 func (x *exchange) sendState(mem *remembered, known *wire.Known) error {
-	full := make(map[audit.LogName]audit.LogState, len(x.offered))
-	states := x.offered
+	all := slices.Concat(x.offered, x.begins)
+	full := make(map[audit.LogName]audit.LogState, len(all))
+	states := all
 	delta := mem.sent != nil && bytes.Equal(known.GetInstance(), x.c.sessions.instance[:]) && known.GetNumber() == mem.number
 	if delta {
 		states = nil
 	}
-	for _, s := range x.offered {
+	for _, s := range all {
 		full[s.Name] = s
 		if delta && mem.sent[s.Name] != s {
 			states = append(states, s)
@@ -260,7 +267,7 @@ func (x *exchange) receive(mem *remembered, stated chan<- map[audit.LogName]audi
 			if err != nil {
 				return got, err
 			}
-			outcome, err := x.c.m.apply(v, x.p)
+			outcome, err := x.c.m.apply(v, x.p, x.store)
 			if err != nil {
 				return got, err // to send us more would be of no use now
 			}
@@ -271,6 +278,15 @@ func (x *exchange) receive(mem *remembered, stated chan<- map[audit.LogName]audi
 			return got, fmt.Errorf("the peer sent a %T among its batches", f)
 		}
 	}
+}
+
+// store stores a batch, which begins its log here if that was asked for.
+func (x *exchange) store(v *audit.VerifiedBatch) (audit.Outcome, error) {
+	h := x.c.m.opts.Holdings
+	if slices.ContainsFunc(x.begins, func(s audit.LogState) bool { return s.Name == v.Log && s.First == v.First }) {
+		return h.Begin(v)
+	}
+	return h.Extend(v)
 }
 
 func (x *exchange) receiveState(mem *remembered) (map[audit.LogName]audit.LogState, error) {

@@ -114,15 +114,15 @@ func (m *Mesh) receive(ctx context.Context, sub *pubsub.Subscription) error {
 			continue
 		}
 		m.counters.Received.Add(1)
-		if outcome, err := m.apply(v, msg.ReceivedFrom); err == nil && outcome == audit.Hole {
+		if outcome, err := m.apply(v, msg.ReceivedFrom, m.opts.Holdings.Extend); err == nil && outcome == audit.Hole {
 			m.catchUp.with(msg.ReceivedFrom)
 		}
 	}
 }
 
 // apply stores a batch and counts what became of it.
-func (m *Mesh) apply(v *audit.VerifiedBatch, from peer.ID) (audit.Outcome, error) {
-	outcome, err := m.opts.Holdings.Extend(v)
+func (m *Mesh) apply(v *audit.VerifiedBatch, from peer.ID, store func(*audit.VerifiedBatch) (audit.Outcome, error)) (audit.Outcome, error) {
+	outcome, err := store(v)
 	if err != nil {
 		m.counters.StoreFailed.Add(1)
 		m.opts.Logger.Error("a batch could not be stored; catch-up will bring it again",

@@ -190,15 +190,21 @@ func nameOf(l Held) audit.LogName {
 
 // Log is the log of that name, false if nothing of it is held.
 func (h *Holdings) Log(name audit.LogName) (Held, bool) {
-	if h.opts.Own != nil {
-		if own, ok := h.opts.Own.Name(); ok && own == name {
-			return h.opts.Own, true
-		}
+	if h.isOwn(name) {
+		return h.opts.Own, true
 	}
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	c, ok := h.copies[name]
 	return c, ok && c.Size() > 0
+}
+
+func (h *Holdings) isOwn(name audit.LogName) bool {
+	if h.opts.Own == nil {
+		return false
+	}
+	own, ok := h.opts.Own.Name()
+	return ok && own == name
 }
 
 // Subscribe wakes when a copy grew.
@@ -229,10 +235,8 @@ func (h *Holdings) Batch(name audit.LogName, from uint64) (*audit.Batch, error) 
 // Extend stores what is new of a verified batch. A batch of the own log changes
 // nothing. One that contradicts what is held is kept as evidence.
 func (h *Holdings) Extend(v *audit.VerifiedBatch) (audit.Outcome, error) {
-	if h.opts.Own != nil {
-		if own, ok := h.opts.Own.Name(); ok && own == v.Log {
-			return audit.Known, nil
-		}
+	if h.isOwn(v.Log) {
+		return audit.Known, nil
 	}
 	c, err := h.copyOf(v.Log, v.First == 0)
 	if err != nil || c == nil {
@@ -244,6 +248,9 @@ func (h *Holdings) Extend(v *audit.VerifiedBatch) (audit.Outcome, error) {
 // Begin is Extend for a batch before which nobody who was asked has anything:
 // where nothing is held of the log, the copy begins with it.
 func (h *Holdings) Begin(v *audit.VerifiedBatch) (audit.Outcome, error) {
+	if h.isOwn(v.Log) {
+		return audit.Known, nil
+	}
 	c, err := h.copyOf(v.Log, true)
 	if err != nil {
 		return audit.Hole, err
