@@ -30,7 +30,14 @@ func (*configCheckCmd) Help() string {
   listen            = ["/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-v1"]
   bootstrap         = []                 members' addresses, each with /p2p/<peer id>
   members           = []                 peer ids that may connect
-  log_level         = "info"             debug, info, warn or error`
+  log_level         = "info"             debug, info, warn or error
+
+  [retain]                               how much of the own log is kept, in whole segments
+  segments = 0                           segments, the one that is written included; 0: all
+  bytes    = 0                           bytes of all of them; 0: all
+  age      = "0s"                        time since a segment's last record, such as "720h"; 0: for ever
+
+  [retain_copies]                        how much of each other node's log, with the same keys`
 }
 
 // Run checks the configuration without opening anything.

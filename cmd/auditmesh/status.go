@@ -70,6 +70,11 @@ func (a *app) showStatus(st api.Status) error {
 	for name, n := range st.Conflicts {
 		row("Conflict", "%d batches that contradict log %s were refused and kept", n, name)
 	}
+	for name, h := range st.Vector {
+		if h.Missing > 0 {
+			row("Missing", "%d records of log %s after record %d: no member offers them any more", h.Missing, name, h.Stored)
+		}
+	}
 	w.Flush()
 	if len(st.Vector) == 0 {
 		return nil
@@ -83,9 +88,9 @@ func (a *app) showStatus(st api.Status) error {
 		if node == st.Node {
 			own = "this node"
 		}
-		rows = append(rows, []string{short(node), short(log), fmt.Sprint(h.Stored), fmt.Sprint(h.Signed), fmt.Sprint(h.Size), fmt.Sprint(h.LagRecords), fmt.Sprint(h.HeldBy), fmt.Sprint(h.Unreadable), own})
+		rows = append(rows, []string{short(node), short(log), fmt.Sprint(h.First), fmt.Sprint(h.Stored), fmt.Sprint(h.Signed), fmt.Sprint(h.Size), fmt.Sprint(h.LagRecords), fmt.Sprint(h.HeldBy), fmt.Sprint(h.Unreadable), own})
 	}
-	return table(a.stdout, []string{"NODE", "LOG", "HELD", "SIGNED", "IN VIEW", "LAG", "HELD BY", "UNREADABLE", ""}, rows)
+	return table(a.stdout, []string{"NODE", "LOG", "FIRST", "HELD", "SIGNED", "IN VIEW", "LAG", "HELD BY", "UNREADABLE", ""}, rows)
 }
 
 func orNone(s string) string {

@@ -127,6 +127,8 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		held("view_records", "Of these, folded into the view.", h.Size)
 		held("unreadable_records", "Records of a log that do not decode.", h.Unreadable)
 		held("log_held_by", "Other members, the log's own node not counted, that stated to hold all that is signed here.", uint64(h.HeldBy))
+		held("log_first_record", "The first record of a log that is held here.", h.First)
+		held("log_missing_records", "Records beyond those held that no member offers any more.", h.Missing)
 		held("view_lag_records", "Records that are known of and not in the view.", h.LagRecords)
 		held("view_lag_milliseconds", "How long before now the last record in the view was made, while others are not in it.", h.LagMS)
 	}

@@ -52,9 +52,13 @@ type Status struct {
 
 // Held is what is held of one log. All but Size say more than the vector.
 type Held struct {
+	// Records before First are not held: retention removed them, here or at all
+	// members that were asked. Records from Stored on, Missing of them, are what
+	// nobody who has later ones offers any more.
 	First      uint64 `json:"first"`
 	Size       uint64 `json:"size"`   // folded into the view
 	Stored     uint64 `json:"stored"` // durable here
+	Missing    uint64 `json:"missing,omitempty"`
 	Signed     uint64 `json:"signed"`
 	Unreadable uint64 `json:"unreadable"`
 	Unknown    uint64 `json:"unknown"`
@@ -124,6 +128,9 @@ type LogLine struct {
 	// Line is the record's line; LineBase64 in its place if it is not UTF-8.
 	Line       string `json:"line,omitempty"`
 	LineBase64 []byte `json:"line_base64,omitempty"`
+	// Missed is how many records before this one retention removed before a
+	// follower came to them.
+	Missed uint64 `json:"missed,omitempty"`
 }
 
 // Review is one act of review, which /v1/review takes and records in the log of

@@ -29,6 +29,10 @@ type Config struct {
 	// next begun. Absent: at 128 MiB, and never for its age ("24h").
 	SegmentBytes int64    `toml:"segment_bytes" json:"segment_bytes"`
 	SegmentAge   Duration `toml:"segment_age" json:"segment_age"`
+	// Retain says how much of the own log is kept, and RetainCopies how much of
+	// each copy of another node's. Absent: all of it.
+	Retain       Retention `toml:"retain" json:"retain"`
+	RetainCopies Retention `toml:"retain_copies" json:"retain_copies"`
 	// MinFreeBytes is the floor of free space on the log's disk beneath which
 	// health, metrics and a record say so. Absent: 256 MiB. 0: nobody looks.
 	MinFreeBytes int64 `toml:"min_free_bytes" json:"min_free_bytes"`
@@ -49,6 +53,20 @@ type Config struct {
 	Members []string `toml:"members" json:"members"`
 	// LogLevel is debug, info, warn or error.
 	LogLevel string `toml:"log_level" json:"log_level"`
+}
+
+// Retention is audit.Retention. Zero limits nothing.
+type Retention struct {
+	Segments int      `toml:"segments" json:"segments"`
+	Bytes    int64    `toml:"bytes" json:"bytes"`
+	Age      Duration `toml:"age" json:"age"`
+}
+
+func (r Retention) check(name string) error {
+	if r.Segments < 0 || r.Bytes < 0 {
+		return fmt.Errorf("%s: a limit is not negative; 0 is none", name)
+	}
+	return nil
 }
 
 // Duration is a time.Duration, in its own text form: "90s", "24h".
@@ -153,6 +171,9 @@ func (c Config) Check() error {
 	}
 	if c.MinFreeBytes < 0 {
 		return errors.New("min_free_bytes: less than nothing cannot be free; 0 looks at nothing")
+	}
+	if err := errors.Join(c.Retain.check("retain"), c.RetainCopies.check("retain_copies")); err != nil {
+		return err
 	}
 	switch c.LogLevel {
 	case "debug", "info", "warn", "error":

@@ -27,6 +27,9 @@ func (n *Node) Log(ctx context.Context, q api.LogQuery, emit func(api.LogLine) e
 	slices.Reverse(refs)
 	for _, ref := range refs {
 		line, err := readers.read(ref.Log, ref.Seq)
+		if errors.Is(err, audit.ErrRetired) {
+			continue // since the view was asked
+		}
 		if err != nil {
 			return err
 		}
@@ -54,16 +57,27 @@ func (n *Node) Log(ctx context.Context, q api.LogQuery, emit func(api.LogLine) e
 func (n *Node) emitNew(ctx context.Context, node string, vector map[audit.LogName]uint64, readers *readers, emit func(api.LogLine) error) error {
 	for _, l := range n.holdings.Logs() {
 		name, _ := l.Name()
+		missed := uint64(0)
+		if at, first := vector[name], l.First(); at < first {
+			if vector[name] = first; at > 0 {
+				missed = first - at
+			}
+		}
 		for size := l.Size(); vector[name] < size && ctx.Err() == nil; vector[name]++ {
 			if node != "" && name.Peer != node {
 				vector[name] = size
 				break
 			}
 			line, err := readers.read(name, vector[name])
+			if errors.Is(err, audit.ErrRetired) {
+				break // just now; the next round says so
+			}
 			if err != nil {
 				return err
 			}
-			if err := emit(logLine(name, vector[name], 0, line)); err != nil {
+			out := logLine(name, vector[name], 0, line)
+			out.Missed, missed = missed, 0
+			if err := emit(out); err != nil {
 				return err
 			}
 		}

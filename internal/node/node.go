@@ -58,7 +58,9 @@ func Open(cfg Config, logger *zap.Logger) (n *Node, err error) {
 	if path := cfg.FollowPath(); path != "" {
 		n.follower = audit.NewFollower(n.log, audit.FollowOptions{Path: path, CursorPath: cfg.followedPath(), Logger: logger})
 	}
-	if n.holdings, err = mirror.OpenHoldings(durable.OS{}, cfg.copiesDir(), cfg.evidenceDir(), n.log, logger); err != nil {
+	if n.holdings, err = mirror.OpenHoldings(mirror.HoldingsOptions{
+		FS: durable.OS{}, Dir: cfg.copiesDir(), Evidence: cfg.evidenceDir(), Own: n.log, SegmentBytes: cfg.SegmentBytes, Logger: logger,
+	}); err != nil {
 		return n, err
 	}
 	if n.mirror, err = mirror.Open(cfg.viewDir(), n.holdings, logger); err != nil {
@@ -123,6 +125,7 @@ func (n *Node) Run(ctx context.Context) error {
 		g.Go(func() error { return n.follower.Run(ctx) })
 	}
 	g.Go(func() error { return n.mirror.Run(ctx) })
+	g.Go(func() error { return n.retain(ctx) })
 	g.Go(func() error { return n.server.Run(ctx) })
 	if n.mesh != nil {
 		g.Go(func() error { return n.mesh.Run(ctx) })
@@ -137,6 +140,9 @@ func (n *Node) Close() error {
 	var errs []error
 	if n.mirror != nil {
 		errs = append(errs, n.mirror.Close())
+	}
+	if n.holdings != nil {
+		n.holdings.Close()
 	}
 	if n.log != nil {
 		errs = append(errs, n.log.Close())

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"slices"
 	"time"
@@ -108,17 +109,23 @@ func (n *Node) Status(deep bool) (api.Status, error) {
 
 // spread says how widely a log is held, and how far the view is behind.
 func spread(h *api.Held, l mirror.LogStatus, peers []gossip.Peer) {
-	known := l.Size
+	known, next := l.Size, uint64(math.MaxUint64)
 	for _, p := range peers {
 		for _, s := range p.Stated {
 			if s.Name != l.Name {
 				continue
 			}
 			known = max(known, s.Size)
+			if s.Size > l.Size {
+				next = min(next, s.First)
+			}
 			if s.Size >= l.Signed && l.Signed > 0 && p.ID != l.Name.Peer {
 				h.HeldBy++
 			}
 		}
+	}
+	if known > l.Size && next > l.Size {
+		h.Missing = next - l.Size
 	}
 	if known > l.Folded {
 		h.LagRecords = known - l.Folded
@@ -217,7 +224,7 @@ func (n *Node) Raw(ctx context.Context, node, log string, w io.Writer) error {
 }
 
 func copyLines(ctx context.Context, l mirror.Held, w io.Writer) error {
-	r := l.Reader(0)
+	r := l.Reader(l.First())
 	defer r.Close()
 	for ctx.Err() == nil {
 		rec, err := r.Next()

@@ -1,0 +1,59 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"auditmesh/audit"
+	"auditmesh/mirror"
+)
+
+// retainEvery is how often retention looks. It costs a look at each log's oldest
+// segment.
+const retainEvery = 5 * time.Second
+
+// retain removes what the configuration does not keep, until ctx ends.
+func (n *Node) retain(ctx context.Context) error {
+	own, copies := n.cfg.Retain, n.cfg.RetainCopies
+	if own == (Retention{}) && copies == (Retention{}) {
+		return nil
+	}
+	ticker := time.NewTicker(retainEvery)
+	defer ticker.Stop()
+	for {
+		for _, l := range n.holdings.Logs() {
+			name, _ := l.Name()
+			keep := copies
+			if name.Peer == n.id.Peer {
+				keep = own
+			}
+			if err := n.retainLog(ctx, l, name, keep); err != nil && !errors.Is(err, context.Canceled) {
+				n.logger.Warn("old segments are not removed yet", zap.Stringer("log", name), zap.Error(err))
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+func (n *Node) retainLog(ctx context.Context, l mirror.Held, name audit.LogName, keep Retention) error {
+	first, err := l.Retirable(audit.Retention{Segments: keep.Segments, Bytes: keep.Bytes, Age: time.Duration(keep.Age)}, time.Now())
+	had := l.First()
+	if err != nil || first <= had {
+		return err
+	}
+	if err := n.mirror.Retire(ctx, name, first); err != nil {
+		return err
+	}
+	if now := l.First(); now > had {
+		n.logger.Info("old segments removed, as the configuration keeps no more",
+			zap.Stringer("log", name), zap.Uint64("records", now-had), zap.Uint64("first record held", now))
+	}
+	return nil
+}
