@@ -224,7 +224,7 @@ func TestFoldAndQuery(t *testing.T) {
 		if _, err := r.m.Task("01", 10); err == nil {
 			t.Error("a short prefix was accepted")
 		}
-		refs, vector, err := r.m.Newest("", 3)
+		refs, vector, err := r.m.Newest(t.Context(), Filter{}, 3)
 		if err != nil || len(refs) != 3 || refs[0].Time != 200 || refs[1].Time != 151 || len(vector) != 2 {
 			t.Errorf("%+v %v %v", refs, vector, err)
 		}

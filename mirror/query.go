@@ -11,7 +11,6 @@ import (
 
 	badger "github.com/dgraph-io/badger"
 
-	"auditmesh/audit"
 	"auditmesh/crdt"
 )
 
@@ -175,45 +174,4 @@ func (e *env) tasksOf(node nodeNumber, prefix string, limit int) (refs []taskRef
 		it.Seek(next)
 	}
 	return refs, nil
-}
-
-// RecordRef is where a record stands, and its recorded time.
-type RecordRef struct {
-	Log  audit.LogName
-	Seq  uint64
-	Time uint64
-}
-
-// Newest finds the newest records by recorded time, newest first: at most limit,
-// of one node if node is not empty. It also returns how far each log was folded
-// then, where a follower goes on.
-func (m *Mirror) Newest(node string, limit int) (refs []RecordRef, vector map[audit.LogName]uint64, err error) {
-	vector = make(map[audit.LogName]uint64)
-	err = m.read(func(s *store, txn *badger.Txn) error {
-		for _, l := range m.holdings.Logs() {
-			c, err := s.cursorOf(txn, l)
-			if err != nil {
-				return err
-			}
-			vector[nameOf(l)] = c.Size
-		}
-		it := txn.NewIterator(badger.IteratorOptions{Reverse: true})
-		defer it.Close()
-		for it.Seek([]byte{rowTime + 1}); it.Valid() && len(refs) < limit; it.Next() {
-			key := it.Item().Key()
-			if key[0] != rowTime {
-				if key[0] < rowTime {
-					break
-				}
-				continue
-			}
-			at := parseRef(key[9:])
-			log := s.logByNumber(at.log)
-			if node == "" || log.Node == node {
-				refs = append(refs, RecordRef{nameOfLog(log), at.seq, binaryTime(key)})
-			}
-		}
-		return nil
-	})
-	return refs, vector, err
 }

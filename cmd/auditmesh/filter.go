@@ -9,18 +9,31 @@ import (
 	"auditmesh/mirror"
 )
 
-// filterFlags choose tasks, as journalctl's choose entries: all flags and fields
-// must fit, and of several values of one field any.
+// filterFlags choose records and tasks, as journalctl's choose entries: all flags
+// and fields must fit, and of several values of one field any.
 type filterFlags struct {
-	Fields     []string `arg:"" optional:"" help:"FIELD=VALUE: node, agent, machine, request (the beginning of it, node the end), event, reason, state. Different fields must all fit, one of several values of the same." placeholder:"FIELD=VALUE"`
-	Since      string   `short:"S" help:"Not before this time: \"2026-11-24 10:00\", today, yesterday, -2h, \"3 days ago\"." placeholder:"TIME"`
-	Until      string   `short:"U" help:"Before this time." placeholder:"TIME"`
-	Node       string   `help:"Only tasks of this node: its peer id, or the end of it." placeholder:"PEER"`
-	Running    bool     `help:"Only tasks that run, with --failed and --denied any of them."`
-	Failed     bool     `help:"Only tasks that failed."`
-	Denied     bool     `help:"Only what was denied."`
-	Unreviewed bool     `help:"Only tasks whose review nobody has completed."`
-	Grep       string   `short:"g" help:"Only tasks with this text in their command; without capitals, in any case." placeholder:"TEXT"`
+	Fields []string `arg:"" optional:"" help:"FIELD=VALUE: node, agent, machine, request (the beginning of it, node the end), event, reason, and of tasks state. Different fields must all fit, one of several values of the same." placeholder:"FIELD=VALUE"`
+	Since  string   `short:"S" help:"Not before this time: \"2026-11-24 10:00\", today, yesterday, -2h, \"3 days ago\"." placeholder:"TIME"`
+	Until  string   `short:"U" help:"Before this time." placeholder:"TIME"`
+	Node   string   `help:"Only of this node: its peer id, or the end of it." placeholder:"PEER"`
+	Grep   string   `short:"g" help:"Only with this text in the command, or in the record; without capitals, in any case." placeholder:"TEXT"`
+}
+
+// stateFlags choose tasks by what became of them.
+type stateFlags struct {
+	Running    bool `help:"Only tasks that run, with --failed and --denied any of them."`
+	Failed     bool `help:"Only tasks that failed."`
+	Denied     bool `help:"Only what was denied."`
+	Unreviewed bool `help:"Only tasks whose review nobody has completed."`
+}
+
+func (f *stateFlags) add(to *mirror.Filter) {
+	for state, wanted := range map[string]bool{mirror.StateRunning: f.Running, mirror.StateFailed: f.Failed, mirror.StateDenied: f.Denied} {
+		if wanted && !slices.Contains(to.States, state) {
+			to.States = append(to.States, state)
+		}
+	}
+	to.Unreviewed = f.Unreviewed
 }
 
 // filter makes the query's filter of the flags.
@@ -41,11 +54,6 @@ func (f *filterFlags) filter(a *app) (out mirror.Filter, err error) {
 		}
 		*list = append(*list, value)
 	}
-	for state, wanted := range map[string]bool{mirror.StateRunning: f.Running, mirror.StateFailed: f.Failed, mirror.StateDenied: f.Denied} {
-		if wanted && !slices.Contains(out.States, state) {
-			out.States = append(out.States, state)
-		}
-	}
 	for _, n := range nodes {
 		id, err := a.resolveNode(n)
 		if err != nil {
@@ -57,7 +65,7 @@ func (f *filterFlags) filter(a *app) (out mirror.Filter, err error) {
 	if out.Since, err = milliseconds(f.Since, now); err == nil {
 		out.Until, err = milliseconds(f.Until, now)
 	}
-	out.Unreviewed, out.Text = f.Unreviewed, f.Grep
+	out.Text = f.Grep
 	return out, err
 }
 

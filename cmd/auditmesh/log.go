@@ -1,17 +1,20 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 
 	"auditmesh/audit"
 	"auditmesh/internal/api"
+	"auditmesh/mirror"
 )
 
 type logCmd struct {
+	filterFlags
 	Follow bool   `short:"f" help:"Go on with new records as they come."`
-	Lines  int    `short:"n" default:"100" help:"How many of the newest records to begin with."`
-	Node   string `help:"Only records of this node: its peer id, or the end of it." placeholder:"PEER"`
+	Lines  int    `short:"n" default:"100" help:"How many of the newest records that fit to begin with."`
 	Raw    bool   `help:"Print the lines of one node that are held, byte for byte."`
 	Log    string `help:"With --raw: only the log with this id." placeholder:"ID"`
 }
@@ -19,21 +22,47 @@ type logCmd struct {
 // Run prints records, oldest first.
 func (c *logCmd) Run(a *app) error {
 	client := a.client()
-	node, err := a.resolveNode(c.Node)
+	filter, err := c.filter(a)
 	if err != nil {
 		return err
 	}
 	if c.Raw {
-		return client.Raw(a.ctx, node, c.Log, a.stdout)
+		return c.raw(a, client, filter)
 	}
-	q := api.LogQuery{Node: node, Limit: c.Lines, Follow: c.Follow}
+	if len(filter.States) > 0 {
+		return &exitError{exitUsage, errors.New("records have no state: `auditmesh tasks state=…` lists tasks by it")}
+	}
+	q := api.LogQuery{Filter: filter, Limit: c.Lines, Follow: c.Follow}
 	return client.Log(a.ctx, q, func(l api.LogLine) error {
 		if a.opts.JSON {
 			return writeJSON(a.stdout, l, "")
 		}
+		if l.Missed > 0 {
+			fmt.Fprintf(a.stderr, "%d records of %s before record %d were missed: retention removed them first\n", l.Missed, short(l.Node), l.Seq)
+		}
 		_, err := fmt.Fprintln(a.stdout, logText(l))
 		return err
 	})
+}
+
+// Help is the longer help of the command.
+func (*logCmd) Help() string {
+	return `Examples: what one agent asked for since yesterday, and all denials as they come:
+
+  auditmesh log -S yesterday event=request agent=3f9a
+  auditmesh log -f event=denial`
+}
+
+// raw prints lines as they are, of one node and without a choice of records.
+func (c *logCmd) raw(a *app, client *api.Client, f mirror.Filter) error {
+	node := ""
+	if len(f.Nodes) > 0 {
+		node, f.Nodes = f.Nodes[0], f.Nodes[1:]
+	}
+	if !reflect.DeepEqual(f, mirror.Filter{Nodes: f.Nodes}) || len(f.Nodes) > 0 {
+		return &exitError{exitUsage, errors.New("--raw prints all lines of one node as they are; give --node or --log alone with it")}
+	}
+	return client.Raw(a.ctx, node, c.Log, a.stdout)
 }
 
 // resolveNode finds the peer id that a user means by its end.

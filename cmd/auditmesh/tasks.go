@@ -9,6 +9,7 @@ import (
 
 type tasksCmd struct {
 	filterFlags
+	stateFlags
 	Lines       int    `short:"n" default:"50" help:"How many tasks to list."`
 	Oldest      bool   `help:"Oldest first."`
 	Removed     bool   `help:"Also tasks that were removed from the view."`
@@ -30,6 +31,7 @@ func (c *tasksCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	c.add(&filter)
 	filter.Removed, filter.OnlyRemoved = c.Removed, c.OnlyRemoved
 	all := mirror.TaskPage{Tasks: []crdt.Item{}, Next: c.After}
 	for first := true; first || all.Next != "" && len(all.Tasks) < c.Lines; first = false {

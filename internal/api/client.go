@@ -12,7 +12,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"syscall"
 
 	"auditmesh/crdt"
@@ -99,14 +98,7 @@ func (c *Client) Task(ctx context.Context, prefix string) (items []crdt.Item, er
 
 // Log calls emit for each record of an answer, until it ends or emit fails.
 func (c *Client) Log(ctx context.Context, l LogQuery, emit func(LogLine) error) error {
-	q := url.Values{"limit": {strconv.Itoa(l.Limit)}}
-	if l.Node != "" {
-		q.Set("node", l.Node)
-	}
-	if l.Follow {
-		q.Set("follow", "true")
-	}
-	body, err := c.do(ctx, http.MethodGet, "/v1/log", q, nil)
+	body, err := c.do(ctx, http.MethodGet, "/v1/log", logValues(l), nil)
 	if err != nil {
 		return err
 	}

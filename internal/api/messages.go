@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"auditmesh/audit"
+	"auditmesh/mirror"
 )
 
 // Status is what /v1/status answers.
@@ -109,9 +110,9 @@ func (r *Refusal) Error() string { return r.Message }
 // it as if it had called the package itself.
 func (r *Refusal) Unwrap() error { return r.stands }
 
-// LogQuery asks for records, oldest first.
+// LogQuery asks for records that fit the filter, oldest first.
 type LogQuery struct {
-	Node   string
+	mirror.Filter
 	Limit  int // the newest ones; at most MaxRecords
 	Follow bool
 }

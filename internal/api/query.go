@@ -10,7 +10,7 @@ import (
 	"auditmesh/mirror"
 )
 
-// The parameters of /v1/tasks: node, agent, machine, request, event, reason and
+// The parameters of /v1/tasks, and of /v1/log those of a record: node, agent, machine, request, event, reason and
 // state, each as often as there are values of which any fits; since and until in
 // milliseconds since 1970; unreviewed=true; removed=true (also) or only; text;
 // order=oldest; limit; after.
@@ -51,10 +51,34 @@ func lists(f *mirror.Filter) map[string]*[]string {
 	}
 }
 
+func logValues(l LogQuery) url.Values {
+	q := taskValues(mirror.TaskQuery{Filter: l.Filter, Limit: l.Limit})
+	if l.Follow {
+		q.Set("follow", "true")
+	}
+	return q
+}
+
+// logQuery reads the parameters of /v1/log.
+func logQuery(r *http.Request) (l LogQuery, err error) {
+	for name := range r.URL.Query() {
+		if slices.Contains([]string{"state", "unreviewed", "removed", "order", "after"}, name) {
+			return l, &Refusal{Code: "bad_parameter", Field: name, Message: "records have no " + name + ": ask for tasks"}
+		}
+	}
+	q := r.URL.Query()
+	follow := q.Get("follow")
+	if follow != "" && follow != "true" && follow != "false" {
+		return l, badWord("follow", "true or false")
+	}
+	q.Del("follow")
+	t, err := taskQuery(q, 100)
+	return LogQuery{Filter: t.Filter, Limit: min(t.Limit, MaxRecords), Follow: follow == "true"}, err
+}
+
 // taskQuery reads the parameters. Unknown ones, and unknown words, are refused:
 // an answer to another question would be worse than none.
-func taskQuery(r *http.Request) (t mirror.TaskQuery, err error) {
-	q := r.URL.Query()
+func taskQuery(q url.Values, limit int) (t mirror.TaskQuery, err error) {
 	known := []string{"limit", "since", "until", "unreviewed", "removed", "text", "order", "after"}
 	for name, list := range lists(&t.Filter) {
 		*list = q[name]
@@ -65,7 +89,7 @@ func taskQuery(r *http.Request) (t mirror.TaskQuery, err error) {
 			return t, &Refusal{Code: "bad_parameter", Field: name, Message: "no parameter is called " + name}
 		}
 	}
-	if t.Limit, err = number(r, "limit", 50); err != nil {
+	if t.Limit, err = number(q, "limit", limit); err != nil {
 		return t, err
 	}
 	for name, to := range map[string]*uint64{"since": &t.Since, "until": &t.Until} {
@@ -95,6 +119,18 @@ func taskQuery(r *http.Request) (t mirror.TaskQuery, err error) {
 	}
 	t.Text, t.After = q.Get("text"), q.Get("after")
 	return t, nil
+}
+
+func number(q url.Values, name string, absent int) (int, error) {
+	v := q.Get(name)
+	if v == "" {
+		return absent, nil
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 0 {
+		return 0, badParameter(name)
+	}
+	return n, nil
 }
 
 func badWord(name, words string) error {

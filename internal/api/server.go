@@ -12,7 +12,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strconv"
 	"time"
 
 	"go.uber.org/zap"
@@ -180,20 +179,8 @@ func badParameter(name string) error {
 }
 
 // number reads a parameter that may be absent.
-func number(r *http.Request, name string, absent int) (int, error) {
-	v := r.URL.Query().Get(name)
-	if v == "" {
-		return absent, nil
-	}
-	n, err := strconv.Atoi(v)
-	if err != nil || n < 0 {
-		return 0, badParameter(name)
-	}
-	return n, nil
-}
-
 func (s *Server) tasks(r *http.Request) (any, error) {
-	q, err := taskQuery(r)
+	q, err := taskQuery(r.URL.Query(), 50)
 	if err != nil {
 		return nil, err
 	}
@@ -238,12 +225,11 @@ func readBody(r *http.Request, into any) error {
 
 // log streams records, a JSON object a line.
 func (s *Server) log(w http.ResponseWriter, r *http.Request) {
-	limit, err := number(r, "limit", 100)
+	q, err := logQuery(r)
 	if err != nil {
 		s.refuse(w, r, err)
 		return
 	}
-	q := LogQuery{Node: r.URL.Query().Get("node"), Limit: min(limit, MaxRecords), Follow: r.URL.Query().Get("follow") == "true"}
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	ctl := http.NewResponseController(w)
 	enc := newEncoder(w)

@@ -20,7 +20,7 @@ func (n *Node) Log(ctx context.Context, q api.LogQuery, emit func(api.LogLine) e
 	defer cancel()
 	readers := newReaders(n.holdings)
 	defer readers.close()
-	refs, vector, err := n.mirror.Newest(q.Node, q.Limit)
+	refs, vector, err := n.mirror.Newest(ctx, q.Filter, q.Limit)
 	if err != nil {
 		return err
 	}
@@ -38,7 +38,7 @@ func (n *Node) Log(ctx context.Context, q api.LogQuery, emit func(api.LogLine) e
 		}
 	}
 	for q.Follow {
-		if err := n.emitNew(ctx, q.Node, vector, readers, emit); err != nil {
+		if err := n.emitNew(ctx, q.Filter, vector, readers, emit); err != nil {
 			return err
 		}
 		if err := caughtUp(); err != nil {
@@ -53,8 +53,9 @@ func (n *Node) Log(ctx context.Context, q api.LogQuery, emit func(api.LogLine) e
 	return nil
 }
 
-// emitNew emits what each log has beyond the vector, and moves the vector.
-func (n *Node) emitNew(ctx context.Context, node string, vector map[audit.LogName]uint64, readers *readers, emit func(api.LogLine) error) error {
+// emitNew emits what each log has beyond the vector and fits, and moves the
+// vector. After a gap the next record is emitted anyway, with the gap.
+func (n *Node) emitNew(ctx context.Context, f mirror.Filter, vector map[audit.LogName]uint64, readers *readers, emit func(api.LogLine) error) error {
 	for _, l := range n.holdings.Logs() {
 		name, _ := l.Name()
 		missed := uint64(0)
@@ -64,7 +65,7 @@ func (n *Node) emitNew(ctx context.Context, node string, vector map[audit.LogNam
 			}
 		}
 		for size := l.Size(); vector[name] < size && ctx.Err() == nil; vector[name]++ {
-			if node != "" && name.Peer != node {
+			if len(f.Nodes) > 0 && !slices.Contains(f.Nodes, name.Peer) {
 				vector[name] = size
 				break
 			}
@@ -76,6 +77,9 @@ func (n *Node) emitNew(ctx context.Context, node string, vector map[audit.LogNam
 				return err
 			}
 			out := logLine(name, vector[name], 0, line)
+			if missed == 0 && !f.MatchRecord(name, out.Time, line) {
+				continue
+			}
 			out.Missed, missed = missed, 0
 			if err := emit(out); err != nil {
 				return err
