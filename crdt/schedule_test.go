@@ -68,6 +68,12 @@ func (w *world) write(t *rapid.T, r *copied) {
 	r.held.Advance(r.log, d.Seq, d.Seq+1)
 }
 
+// names are the logs, in an order that does not depend on the run: a seed draws the
+// same again.
+func (v Vector) names() []Log {
+	return slices.SortedFunc(maps.Keys(v), func(a, b Log) int { return CompareDots(new(SuccessionOrder), Dot{Log: a}, Dot{Log: b}) })
+}
+
 // send puts a part of what a replica holds on its way to another.
 func (w *world) send(t *rapid.T, from int) {
 	to := rapid.IntRange(0, len(w.replicas)-1).Draw(t, "to")
@@ -75,8 +81,7 @@ func (w *world) send(t *rapid.T, from int) {
 	if len(held) == 0 || (from < w.cut) != (to < w.cut) {
 		return
 	}
-	names := slices.SortedFunc(maps.Keys(held), func(a, b Log) int { return CompareDots(new(SuccessionOrder), Dot{Log: a}, Dot{Log: b}) })
-	log := rapid.SampledFrom(names).Draw(t, "log")
+	log := rapid.SampledFrom(held.names()).Draw(t, "log")
 	first := rapid.Uint64Range(0, held[log].Size-1).Draw(t, "first")
 	w.queue = append(w.queue, message{to, log, first, rapid.Uint64Range(first+1, held[log].Size).Draw(t, "end")})
 }
@@ -98,7 +103,8 @@ func (w *world) deliver(t *rapid.T, keep bool) {
 // fold takes a step of one log: some records into a copy of the view, which takes
 // its place with the cursor, or is lost in a crash.
 func (w *world) fold(t *rapid.T, r *copied, crash bool) {
-	for log, s := range r.held {
+	for _, log := range r.held.names() {
+		s := r.held[log]
 		from := r.cursor[log].Size
 		if from == s.Size {
 			continue
