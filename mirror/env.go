@@ -2,7 +2,7 @@ package mirror
 
 import (
 	"encoding/binary"
-	"slices"
+	"sort"
 
 	badger "github.com/dgraph-io/badger"
 
@@ -13,16 +13,18 @@ import (
 // transaction, so that an item, and a view hash, are of one state of the view.
 // It implements crdt.Env.
 type env struct {
-	s    *store
-	txn  *badger.Txn
-	old  map[crdt.Log]crdt.Log // successions that were looked up; zero: none
-	none map[crdt.Log]bool     // logs of which no range is removed, as nearly all are
-	fail error                 // the first error; whoever uses an env checks it
-	it   *badger.Iterator      // used for one scan after the other: to make one costs much more than to seek
+	s   *store
+	txn *badger.Txn
+	old map[crdt.Log]crdt.Log // successions that were looked up; zero: none
+	// Looked up once: of each log the ranges that are removed of it, and removals.
+	ranges   map[crdt.Log][]rangeRow
+	removals map[ref]crdt.Op
+	fail     error            // the first error; whoever uses an env checks it
+	it       *badger.Iterator // used for one scan after the other: to make one costs much more than to seek
 }
 
 func newEnv(s *store, txn *badger.Txn) *env {
-	return &env{s: s, txn: txn, old: make(map[crdt.Log]crdt.Log), none: make(map[crdt.Log]bool)}
+	return &env{s: s, txn: txn, old: make(map[crdt.Log]crdt.Log), ranges: make(map[crdt.Log][]rangeRow), removals: make(map[ref]crdt.Op)}
 }
 
 // close frees the iterator. It comes before the transaction ends.
@@ -94,45 +96,77 @@ func (e *env) succession(l crdt.Log) (old crdt.Log) {
 	return old
 }
 
+// rangeRow is one range of a removal.
+type rangeRow struct {
+	first, end uint64
+	reach      uint64 // the greatest end of it and all before it
+	at         ref    // the removal
+}
+
+// rangesOf are the ranges that are removed of a log, by their first record.
+func (e *env) rangesOf(l crdt.Log) []rangeRow {
+	list, ok := e.ranges[l]
+	if ok {
+		return list
+	}
+	n, known := e.s.findLog(l)
+	if known {
+		reach := uint64(0)
+		err := e.scan(keyOf(rowRange, n), func(key, value []byte) (bool, error) {
+			end := binary.BigEndian.Uint64(value)
+			reach = max(reach, end)
+			list = append(list, rangeRow{parseRef(key[1:]).seq, end, reach, parseRef(key[1+refLen:])})
+			return true, nil
+		})
+		if err != nil {
+			e.failed(err)
+		}
+	}
+	e.ranges[l] = list
+	return list
+}
+
 // RangeRemovals are the removals of ranges that cover a dot.
 func (e *env) RangeRemovals(d crdt.Dot) (list []crdt.Op) {
-	if e.none[d.Log] {
-		return nil
-	}
-	n, ok := e.s.findLog(d.Log)
-	if !ok {
-		return nil
-	}
-	any := false
-	var covering []ref
-	err := e.scan(keyOf(rowRange, n), func(key, end []byte) (bool, error) {
-		any = true
-		if first := parseRef(key[1:]).seq; first > d.Seq {
-			return false, nil
+	rows := e.rangesOf(d.Log)
+	seen := make(map[ref]bool)
+	i := sort.Search(len(rows), func(i int) bool { return rows[i].first > d.Seq }) - 1
+	for ; i >= 0 && rows[i].reach > d.Seq; i-- {
+		at := rows[i].at
+		if rows[i].end <= d.Seq || seen[at] {
+			continue
 		}
-		at := parseRef(key[1+refLen:])
-		if d.Seq < binary.BigEndian.Uint64(end) && !slices.Contains(covering, at) {
-			covering = append(covering, at)
+		seen[at] = true
+		op, err := e.removal(at)
+		if err != nil {
+			e.failed(err)
+			return list
 		}
-		return true, nil
-	})
-	e.none[d.Log] = !any
-	for _, at := range covering {
-		if err == nil {
-			err = e.scan(keyOf(rowRemoval, at), func(_, line []byte) (bool, error) {
-				op, err := decodeOp(e.s.logByNumber(at.log), at.seq, line)
-				if err == nil && crdt.RemovesByRange(op, d) {
-					list = append(list, op)
-				}
-				return false, err
-			})
+		if crdt.RemovesByRange(op, d) {
+			list = append(list, op)
 		}
-	}
-	if err != nil {
-		e.failed(err)
 	}
 	return list
 }
+
+// removal is a removal of ranges.
+func (e *env) removal(at ref) (op crdt.Op, err error) {
+	if op, ok := e.removals[at]; ok {
+		return op, nil
+	}
+	err = e.scan(keyOf(rowRemoval, at), func(_, line []byte) (bool, error) {
+		op, err = decodeOp(e.s.logByNumber(at.log), at.seq, line)
+		return false, err
+	})
+	if len(e.removals) < maxRemovals {
+		e.removals[at] = op
+	}
+	return op, err
+}
+
+// maxRemovals bounds the removals that one question keeps: a line of one may be
+// 1 MiB, and what removed one task mostly removed the next.
+const maxRemovals = 64
 
 // task reads a task's rows.
 func (e *env) task(t taskRef, node string) (*crdt.Task, error) {

@@ -82,6 +82,11 @@ func (m *Mirror) Tasks(q TaskQuery) (page TaskPage, err error) {
 	err = m.read(func(s *store, txn *badger.Txn) error {
 		e := newEnv(s, txn)
 		defer e.close()
+		if len(q.Requests) > 0 {
+			if done, err := e.direct(q, after, limit, &page); done {
+				return err
+			}
+		}
 		scan := timeScan{e: e, q: q, after: after, budget: m.budget, seen: make(map[taskRef]listed)}
 		defer scan.close()
 		var before place
@@ -136,8 +141,8 @@ func (m *Mirror) Task(prefix string, limit int) (items []crdt.Item, err error) {
 
 // tasksWith calls f for the tasks whose request id begins with prefix, at most limit.
 func (e *env) tasksWith(prefix string, limit int, f func(*crdt.Task)) error {
-	if len(prefix) < 4 || len(prefix) > 32 || strings.Trim(prefix, "0123456789abcdef") != "" {
-		return ErrPrefix
+	if err := checkPrefix(prefix); err != nil {
+		return err
 	}
 	for _, node := range e.s.allNodes() {
 		refs, err := e.tasksOf(node.num, prefix, limit)
@@ -154,6 +159,13 @@ func (e *env) tasksWith(prefix string, limit int, f func(*crdt.Task)) error {
 		}
 	}
 	return e.fail
+}
+
+func checkPrefix(prefix string) error {
+	if len(prefix) < 4 || len(prefix) > 32 || strings.Trim(prefix, "0123456789abcdef") != "" {
+		return ErrPrefix
+	}
+	return nil
 }
 
 // tasksOf finds a node's tasks by the beginning of their request ids.

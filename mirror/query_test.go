@@ -113,7 +113,7 @@ func TestFiltersAgainstNaive(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		f := Filter{
 			Nodes: pick(rt, "nodes", peerOf(1), peerOf(2)), Agents: pick(rt, "agents", "00", "1", hex.EncodeToString(append([]byte{0x20}, make([]byte, 31)...))),
-			Machines: pick(rt, "machines", "00", "01", "02"), Requests: pick(rt, "requests", "00", "01", "0a1"),
+			Machines: pick(rt, "machines", "00", "01", "02"), Requests: pick(rt, "requests", "00", "01", "0a1", "0001", "000a", "00070"),
 			Events: pick(rt, "events", "request", "exit", "denial", "x-none"), Reasons: pick(rt, "reasons", "exec_disabled", "trust_rejected"),
 			States: pick(rt, "states", StateRunning, StateFailed, StateDenied, StateDone, StatePending),
 			Since:  rapid.SampledFrom([]uint64{0, 0, 1020, 1050}).Draw(rt, "since"), Until: rapid.SampledFrom([]uint64{0, 0, 1060, 1051}).Draw(rt, "until"),

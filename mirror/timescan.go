@@ -83,7 +83,7 @@ func (s *timeScan) group() error {
 		}
 		return s.e.compareDots(b.place.Dot, a.place.Dot)
 	})
-	s.same = slices.DeleteFunc(s.same, func(x listed) bool { return s.after != nil && !s.isAfter(x.place, *s.after) })
+	s.same = slices.DeleteFunc(s.same, func(x listed) bool { return s.after != nil && !s.e.isAfter(s.q, x.place, *s.after) })
 	return s.e.fail
 }
 
@@ -172,10 +172,10 @@ func (s *timeScan) tag(key []byte, time uint64) error {
 	return nil
 }
 
-// isAfter says whether a place comes after another in the order of the query.
-func (s *timeScan) isAfter(p, other place) bool {
-	c := s.e.comparePlaces(p, other)
-	return c > 0 && s.q.Oldest || c < 0 && !s.q.Oldest
+// isAfter says whether a place comes after another in the order of a query.
+func (e *env) isAfter(q TaskQuery, p, other place) bool {
+	c := e.comparePlaces(p, other)
+	return c > 0 && q.Oldest || c < 0 && !q.Oldest
 }
 
 // endOf is the place behind all tasks of one time. No dot is as low as the zero one.
