@@ -72,7 +72,7 @@ func TestView(t *testing.T) {
 	if err := makeCopies(dir, 6000); err != nil {
 		t.Fatal(err)
 	}
-	for _, args := range [][]string{{"view-fold", dir}, {"view-query", dir, "2"}} {
+	for _, args := range [][]string{{"view-fold", dir}, {"view-query", dir, "2"}, {"view-latency", dir}} {
 		if err := child(t.Context(), args); err != nil {
 			t.Errorf("%v: %v", args, err)
 		}

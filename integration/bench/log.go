@@ -177,6 +177,8 @@ func child(ctx context.Context, args []string) error {
 		return foldView(ctx, args[1])
 	case "view-query":
 		return queryView(args[1], args[2])
+	case "view-latency":
+		return viewLatency(ctx, args[1], latencyEvents)
 	}
 	what, dir := args[0], args[1]
 	o := logOptions(dir)

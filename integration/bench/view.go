@@ -51,7 +51,11 @@ func viewCommand(ctx context.Context, flags *flag.FlagSet, args []string) (resul
 	if err := inChild(ctx, &asked, "view-query", dir, fmt.Sprint(*queries)); err != nil {
 		return result{}, err
 	}
-	return viewResult(fold, asked), nil
+	var late latencySample
+	if err := inChild(ctx, &late, "view-latency", dir); err != nil {
+		return result{}, err
+	}
+	return viewResult(fold, asked, late), nil
 }
 
 // foldSample is what the child that folds measured.
@@ -78,8 +82,8 @@ type filterSample struct {
 	Pages int       `json:"pages"` // until the first hundred were found, or none are left
 }
 
-func viewResult(fold foldSample, asked querySample) result {
-	r := result{Header: []string{"WHAT", "MEDIAN", "99TH PERCENTILE"}, Rows: map[string]any{"fold": fold, "queries": asked}}
+func viewResult(fold foldSample, asked querySample, late latencySample) result {
+	r := result{Header: []string{"WHAT", "MEDIAN", "99TH PERCENTILE"}, Rows: map[string]any{"fold": fold, "queries": asked, "latency": late}}
 	rate := float64(fold.Records) / fold.Took
 	r.Table = [][]string{
 		{"fold", fmt.Sprintf("%.0f records/s", rate), ""},
@@ -100,6 +104,9 @@ func viewResult(fold foldSample, asked querySample) result {
 	if len(asked.Budget) > 0 {
 		r.Bars = append(r.Bars, atMost("a page that used up its budget, median", quantile(asked.Budget, 0.5), 100, "ms"))
 	}
+	median, p99 := quantile(late.Took, 0.5), quantile(late.Took, 0.99)
+	r.Table = append(r.Table, []string{fmt.Sprintf("commit to view, %.0f events/s", late.Rate), fmt.Sprintf("%.2f ms", median), fmt.Sprintf("%.2f ms", p99)})
+	r.Bars = append(r.Bars, atMost("commit to own view, median", median, 5, "ms"))
 	r.Table = append(r.Table, []string{"status", fmt.Sprintf("%.2f ms", quantile(asked.Status, 0.5)), fmt.Sprintf("%.2f ms", quantile(asked.Status, 0.99))})
 	r.Bars = append(r.Bars, atMost("status", quantile(asked.Status, 0.5), 2, "ms"), atMost("memory after queries", asked.RSS, 300, "MiB"))
 	return r

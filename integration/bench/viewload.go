@@ -129,6 +129,7 @@ func queryView(dir string, times string) error {
 	if err != nil {
 		return err
 	}
+	defer m.Close()
 	peer := func(i int) string { return audit.PeerID(viewKey(i % viewNodes).Public().(ed25519.PublicKey)) }
 	filters := []struct {
 		name string
