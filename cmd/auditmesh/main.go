@@ -81,7 +81,7 @@ func run(args []string, stdin, stdout, stderr *os.File) int {
 		fmt.Fprintln(stderr, "auditmesh:", err)
 		return exitFailed
 	}
-	parsed, err := parser.Parse(args)
+	parsed, err := parser.Parse(joinTimes(args))
 	if code >= 0 { // --help
 		return code
 	}

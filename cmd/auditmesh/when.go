@@ -71,3 +71,26 @@ func parseSpan(s string) (time.Duration, error) {
 	}
 	return 0, fmt.Errorf("%q is not a span of time", s)
 }
+
+// joinTimes joins the flags of times with a value that begins with "-", as "-S -2h",
+// which would be taken for a flag. It leaves what comes after "--" alone.
+func joinTimes(args []string) []string {
+	long := map[string]string{"-S": "--since", "--since": "--since", "-U": "--until", "--until": "--until", "--before": "--before"}
+	var out []string
+	for i := 0; i < len(args); i++ {
+		if args[i] == "--" {
+			return append(out, args[i:]...)
+		}
+		flag := long[args[i]]
+		if flag == "" || i+1 == len(args) || !isRelative(args[i+1]) {
+			out = append(out, args[i])
+			continue
+		}
+		out = append(out, flag+"="+args[i+1])
+		i++
+	}
+	return out
+}
+
+// isRelative says whether a value is a time that begins with "-".
+func isRelative(s string) bool { return len(s) > 1 && s[0] == '-' && '0' <= s[1] && s[1] <= '9' }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -32,6 +33,23 @@ func TestParseWhen(t *testing.T) {
 	for _, in := range []string{"", "soon", "-", "ago", "3 moons ago", "2026-13-01", "25:00", "@x"} {
 		if got, err := parseWhen(in, now); err == nil {
 			t.Errorf("%q was read as %v", in, got)
+		}
+	}
+}
+
+func TestJoinTimes(t *testing.T) {
+	for in, want := range map[string]string{
+		"log -S -2h -U -1h":         "log --since=-2h --until=-1h",
+		"tasks --since -30min -n 5": "tasks --since=-30min -n 5",
+		"remove --before -30d":      "remove --before=-30d",
+		"log -S yesterday -f":       "log -S yesterday -f",
+		"log -S":                    "log -S",
+		"log -S --until -1h":        "log -S --until=-1h",
+		"exec -- grep -S -2h":       "exec -- grep -S -2h",
+		"log -n -1":                 "log -n -1",
+	} {
+		if got := strings.Join(joinTimes(strings.Fields(in)), " "); got != want {
+			t.Errorf("%q becomes %q, want %q", in, got, want)
 		}
 	}
 }
