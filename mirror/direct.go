@@ -1,64 +1,107 @@
 package mirror
 
 import (
+	"errors"
 	"slices"
-
-	"auditmesh/crdt"
 )
 
-// maxDirect is how many tasks a page may be chosen from that are looked up by
-// their request ids. More are met faster in the order of time.
+// maxDirect is how many tasks a page may be chosen from that are looked up one by
+// one. More are met faster in the order of time.
 const maxDirect = 1000
 
-// direct answers a query for tasks by their request ids, which the rows of tags
-// are in the order of. It returns false where that does not serve.
-func (e *env) direct(q TaskQuery, after *place, limit int, page *TaskPage) (bool, error) {
-	refs := make(map[taskRef]string) // to node
-	for _, prefix := range q.Requests {
-		if checkPrefix(prefix) != nil {
-			return false, nil
+// direct are the tasks of a query that can be looked up: by their request ids,
+// which the rows of tags are in the order of, or from the set of open tasks. It
+// returns false where there are too many, or the query asks for neither.
+func (e *env) direct(q TaskQuery, logs []Held) (refs map[taskRef]string, ok bool, err error) {
+	switch {
+	case len(q.Requests) > 0:
+		refs, err = e.withPrefixes(q.Requests)
+	case len(q.States) > 0 && len(without(q.States, StateRunning)) == 0:
+		// An exit that was removed leaves a task open that the set does not have.
+		single, _, failed := e.bounded(logs)
+		_, inner, broken := e.hasRanges()
+		if err = errors.Join(failed, broken); err != nil || !single || inner {
+			return nil, false, err
+		}
+		refs, err = e.openTasks()
+	default:
+		return nil, false, nil
+	}
+	if errors.Is(err, errTooMany) || errors.Is(err, ErrPrefix) {
+		return nil, false, nil
+	}
+	return refs, err == nil, err
+}
+
+func (e *env) withPrefixes(prefixes []string) (map[taskRef]string, error) {
+	refs := make(map[taskRef]string)
+	for _, prefix := range prefixes {
+		if err := checkPrefix(prefix); err != nil {
+			return nil, err
 		}
 		for _, node := range e.s.allNodes() {
-			if len(q.Nodes) > 0 && !slices.Contains(q.Nodes, node.id) {
-				continue
-			}
 			list, err := e.tasksOf(node.num, prefix, maxDirect+1)
 			if err != nil {
-				return true, err
+				return nil, err
 			}
 			for _, r := range list {
 				refs[r] = node.id
 			}
 			if len(refs) > maxDirect {
-				return false, nil
+				return nil, errTooMany
 			}
 		}
 	}
-	var found []listed
-	for r, node := range refs {
-		t, err := e.task(r, node)
+	return refs, nil
+}
+
+// listed reads a task and where it stands, nil if it has no tag.
+func (e *env) listed(r taskRef) (*listed, error) {
+	t, err := e.task(r, e.s.nodeByNumber(r.node))
+	if err != nil || !t.Exists() {
+		return nil, err
+	}
+	item := t.Item(e)
+	return &listed{place{Time: item.Time, Dot: t.Lowest(e)}, item}, e.fail
+}
+
+// listScan goes through tasks that are all known.
+type listScan struct {
+	list []listed
+	cur  listed
+	err  error
+}
+
+func newListScan(e *env, q TaskQuery, after *place, refs map[taskRef]string) *listScan {
+	s := &listScan{}
+	for r := range refs {
+		x, err := e.listed(r)
 		if err != nil {
-			return true, err
+			s.err = err
+			return s
 		}
-		x := listed{item: t.Item(e)}
-		x.place = place{x.item.Time, t.Lowest(e)}
-		if q.Match(x.item) && (after == nil || e.isAfter(q, x.place, *after)) {
-			found = append(found, x)
+		if x != nil && q.Match(x.item) && (after == nil || e.isAfter(q, x.place, *after)) {
+			s.list = append(s.list, *x)
 		}
 	}
-	slices.SortFunc(found, func(a, b listed) int {
+	slices.SortFunc(s.list, func(a, b listed) int {
 		if q.Oldest {
 			return e.comparePlaces(a.place, b.place)
 		}
 		return e.comparePlaces(b.place, a.place)
 	})
-	if len(found) > limit {
-		found = found[:limit]
-		page.Next = found[limit-1].place.encode()
-	}
-	page.Tasks = make([]crdt.Item, len(found))
-	for i, x := range found {
-		page.Tasks[i] = x.item
-	}
-	return true, e.fail
+	return s
 }
+
+func (s *listScan) next() bool {
+	if len(s.list) == 0 || s.err != nil {
+		return false
+	}
+	s.cur, s.list = s.list[0], s.list[1:]
+	return true
+}
+
+func (s *listScan) at() listed               { return s.cur }
+func (s *listScan) from() uint64             { return 0 }
+func (s *listScan) stopped() (*place, error) { return nil, s.err }
+func (s *listScan) close()                   {}

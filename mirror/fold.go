@@ -120,6 +120,8 @@ type folder struct {
 	met fresh
 	// undo takes the rows of the records out again, from the cursor's First on.
 	undo bool
+	// bound is the greatest time of the log up to the present record.
+	bound uint64
 }
 
 // set puts a row, or takes it out.
@@ -154,7 +156,8 @@ func (f *folder) run(r *audit.Reader, end uint64, records int) (err error) {
 func (f *folder) record(rec audit.Record) error {
 	at := ref{f.num, rec.Seq}
 	e, err := audit.Decode(rec.Line)
-	time := f.cur.advance(rec.Seq, e, f.undo)
+	time, bound := f.cur.advance(rec.Seq, e, f.undo)
+	f.bound = bound
 	if err != nil {
 		return f.set(keyOf(rowTime, time, at), []byte{recordPlain})
 	}
@@ -187,6 +190,9 @@ func (f *folder) operation(op crdt.Op, at ref, line []byte) ([]byte, error) {
 		return nil, err
 	}
 	task := taskRef{node, op.Task.Request}
+	if err := f.post(op, task, at); err != nil {
+		return nil, err
+	}
 	row, kind := byte(rowTaskOp), byte(recordOther)
 	if tag {
 		row, kind, line = rowTag, recordTag, encodeTag(op)

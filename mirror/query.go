@@ -43,6 +43,9 @@ type TaskPage struct {
 type place struct {
 	Time uint64   `json:"t"`
 	Dot  crdt.Dot `json:"d"`
+	// From is the bound from which postings are read for what comes after, where
+	// the page is one of them.
+	From uint64 `json:"f,omitzero"`
 }
 
 func (p place) encode() string {
@@ -82,30 +85,66 @@ func (m *Mirror) Tasks(q TaskQuery) (page TaskPage, err error) {
 	err = m.read(func(s *store, txn *badger.Txn) error {
 		e := newEnv(s, txn)
 		defer e.close()
-		if len(q.Requests) > 0 {
-			if done, err := e.direct(q, after, limit, &page); done {
-				return err
-			}
+		scan, err := m.scanFor(e, q, after)
+		if err != nil {
+			return err
 		}
-		scan := timeScan{e: e, q: q, after: after, budget: m.budget, seen: make(map[taskRef]listed)}
 		defer scan.close()
 		var before place
 		for scan.next() {
-			if q.Match(scan.item) {
+			x := scan.at()
+			if q.Match(x.item) {
 				if len(page.Tasks) == limit {
+					before.From = scan.from()
 					page.Next = before.encode()
 					return nil
 				}
-				page.Tasks = append(page.Tasks, scan.item)
+				page.Tasks = append(page.Tasks, x.item)
 			}
-			before = scan.place
+			before = x.place
 		}
-		if scan.spent {
-			page.Partial, page.Next = true, scan.end.encode()
+		end, err := scan.stopped()
+		if end != nil {
+			page.Partial, page.Next = true, end.encode()
 		}
-		return scan.err
+		return err
 	})
 	return page, err
+}
+
+// taskScan goes through tasks in the order of a query: all that fit, and maybe
+// others.
+type taskScan interface {
+	next() bool // goes on to the next
+	at() listed
+	// from is the bound from which postings are to be read for the page that begins
+	// with at, 0 where that means nothing.
+	from() uint64
+	// stopped is where the scan gave up, nil at the end.
+	stopped() (*place, error)
+	close() // before the transaction ends
+}
+
+// scanFor is the scan that looks at the least.
+func (m *Mirror) scanFor(e *env, q TaskQuery, after *place) (taskScan, error) {
+	logs := m.holdings.Logs()
+	if refs, ok, err := e.direct(q, logs); ok || err != nil {
+		return newListScan(e, q, after, refs), err
+	}
+	if of, ok, err := e.postingsFor(q.Filter); err != nil {
+		return nil, err
+	} else if ok && !q.Oldest && q.Until == 0 {
+		_, bounded, failed := e.bounded(logs)
+		ranges, _, broken := e.hasRanges()
+		if err := errors.Join(failed, broken); err != nil {
+			return nil, err
+		}
+		// What ranges remove has no posting that says so.
+		if bounded && !(ranges && q.OnlyRemoved) {
+			return newPostingScan(e, q, after, m.budget, of), nil
+		}
+	}
+	return &timeScan{e: e, q: q, after: after, budget: m.budget, seen: make(map[taskRef]listed)}, nil
 }
 
 func binaryTime(key []byte) uint64 {

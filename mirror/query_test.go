@@ -35,7 +35,7 @@ func population(t *testing.T, tasks int) []*replica {
 				r.append(t, &audit.Started{TSUnixMS: ts + 1, RequestID: id, PID: uint32(i)})
 			}
 			if code := int32(rng.IntN(2)); rng.IntN(2) == 0 {
-				r.append(t, &audit.Exit{TSUnixMS: ts + uint64(rng.IntN(50)), RequestID: id, Code: &code})
+				r.append(t, &audit.Exit{TSUnixMS: ts + uint64(rng.IntN(50)) - 20, RequestID: id, Code: &code})
 			}
 		}
 		switch rng.IntN(8) {
@@ -83,30 +83,76 @@ func wants(f Filter, it crdt.Item) bool {
 // Any filter, in either order, over pages of any size and any budget, finds what
 // going through all tasks finds, in the same order, each once.
 func TestFiltersAgainstNaive(t *testing.T) {
-	reps := population(t, 300)
-	r := reps[0]
+	for name, r := range map[string]*replica{"plain": population(t, 300)[0], "ranges": withRanges(t), "successor": withSuccessor(t)} {
+		t.Run(name, func(t *testing.T) { filtersAgainstNaive(t, r) })
+	}
+}
+
+// withRanges has removals of ranges, which leave some records of tasks.
+func withRanges(t *testing.T) *replica {
+	r := population(t, 300)[0]
+	name := nameOf(r.log)
+	for _, x := range [][2]uint64{{0, 30}, {60, 90}, {85, 95}, {120, 121}} {
+		r.append(t, &audit.TaskRemoved{TSUnixMS: 1100, Reason: "range", Ranges: []audit.SeqRange{{Log: audit.PartyID(name.ID), First: x[0], End: x[1]}}})
+	}
+	r.fold(t)
+	return r
+}
+
+// withSuccessor has a node with two logs, and tasks with records in both.
+func withSuccessor(t *testing.T) *replica {
+	old, next, viewer := newReplica(t, 1), newReplica(t, 1), newReplica(t, 3)
+	rng := rand.New(rand.NewPCG(3, 4))
+	code := int32(1)
+	for i := range 150 {
+		id := audit.RequestID{0, byte(i), byte(rng.IntN(3))}
+		ts := uint64(1000 + rng.IntN(40))
+		old.append(t, &audit.Request{TSUnixMS: ts, RequestID: id, AgentID: audit.PartyID{byte(rng.IntN(4) << 4)}, Argv: []string{"git", "push"}})
+		if i == 0 {
+			next.append(t, &audit.LogSucceeded{TSUnixMS: 1045, Log: audit.PartyID(nameOf(old.log).ID), Reason: "behind"})
+		}
+		if rng.IntN(2) == 0 {
+			next.append(t, &audit.Started{TSUnixMS: ts + 45, RequestID: id})
+		}
+		switch rng.IntN(4) {
+		case 0:
+			next.append(t, &audit.Exit{TSUnixMS: ts + 46, RequestID: id, Code: &code})
+		case 1:
+			next.append(t, &audit.TaskRemoved{TSUnixMS: ts + 50, RequestID: &id, Reason: "old"})
+		case 2:
+			next.append(t, &audit.Denial{TSUnixMS: ts + 50, RequestID: id, Reason: "exec_disabled", Argv: []string{"ls"}})
+		}
+	}
+	viewer.pull(t, next)
+	viewer.fold(t)
+	viewer.pull(t, old)
+	viewer.fold(t)
+	return viewer
+}
+
+func filtersAgainstNaive(t *testing.T, r *replica) {
 	var all []crdt.Item
+	places := make(map[string]place)
 	if err := r.m.read(func(s *store, txn *badger.Txn) error {
 		e := newEnv(s, txn)
 		defer e.close()
 		for _, node := range s.allNodes() {
-			if err := e.eachTask(node, func(task *crdt.Task) error { all = append(all, task.Item(e)); return nil }); err != nil {
+			if err := e.eachTask(node, func(task *crdt.Task) error {
+				it := task.Item(e)
+				all = append(all, it)
+				places[it.RequestID+it.Node] = place{Time: it.Time, Dot: task.Lowest(e)}
+				return nil
+			}); err != nil {
 				return err
 			}
 		}
+		slices.SortFunc(all, func(a, b crdt.Item) int { // newest first
+			return e.comparePlaces(places[b.RequestID+b.Node], places[a.RequestID+a.Node])
+		})
 		return e.fail
 	}); err != nil {
 		t.Fatal(err)
 	}
-	slices.SortFunc(all, func(a, b crdt.Item) int { // newest first; one log a node here
-		if a.Time != b.Time {
-			return int(int64(b.Time) - int64(a.Time))
-		}
-		if c := strings.Compare(b.Node, a.Node); c != 0 {
-			return c
-		}
-		return int(int64(lowest(b)) - int64(lowest(a)))
-	})
 	pick := func(rt *rapid.T, name string, values ...string) []string {
 		return rapid.SliceOfNDistinct(rapid.SampledFrom(values), 0, 2, rapid.ID[string]).Draw(rt, name)
 	}
@@ -119,6 +165,13 @@ func TestFiltersAgainstNaive(t *testing.T) {
 			Since:  rapid.SampledFrom([]uint64{0, 0, 1020, 1050}).Draw(rt, "since"), Until: rapid.SampledFrom([]uint64{0, 0, 1060, 1051}).Draw(rt, "until"),
 			Unreviewed: rapid.Bool().Draw(rt, "unreviewed"), Removed: rapid.Bool().Draw(rt, "removed"), OnlyRemoved: rapid.Bool().Draw(rt, "only removed"),
 			Text: rapid.SampledFrom([]string{"", "", "git", "make", "Make", "über", "no such"}).Draw(rt, "text"),
+		}
+		if rapid.Bool().Draw(rt, "single") {
+			f = rapid.SampledFrom([]Filter{
+				{States: []string{StateFailed}}, {States: []string{StateDenied}}, {States: []string{StateRunning}}, {OnlyRemoved: true},
+				{Agents: []string{"00"}}, {Agents: []string{"1", "2"}}, {Machines: []string{"0"}}, {Reasons: []string{"exec_disabled"}},
+				{Events: []string{"denial"}}, {States: []string{StateFailed}, Removed: true}, {States: []string{StateFailed}, Since: 1030},
+			}).Draw(rt, "filter")
 		}
 		q := TaskQuery{Filter: f, Oldest: rapid.Bool().Draw(rt, "oldest"), Limit: rapid.IntRange(1, 60).Draw(rt, "limit")}
 		r.m.budget = rapid.SampledFrom([]int{1, 20, 200, scanBudget}).Draw(rt, "budget")
@@ -154,16 +207,6 @@ func TestFiltersAgainstNaive(t *testing.T) {
 			rt.Fatalf("%+v: %d tasks, want %d", f, len(got), len(want))
 		}
 	})
-}
-
-func lowest(it crdt.Item) uint64 {
-	low := uint64(1 << 63)
-	for _, r := range it.Records {
-		if !r.Removed || !it.Present {
-			low = min(low, r.Seq)
-		}
-	}
-	return low
 }
 
 // A cursor holds over a restart and a rebuild.
@@ -209,6 +252,50 @@ func BenchmarkScanBudget(b *testing.B) {
 	for b.Loop() {
 		if page, err := r.m.Tasks(TaskQuery{Limit: 100, Filter: Filter{Text: "no such"}}); err != nil || !page.Partial {
 			b.Fatal(page, err)
+		}
+	}
+}
+
+// Which filters go through postings, and when they may not.
+func TestScanFor(t *testing.T) {
+	plain, ranges, successor := population(t, 30)[0], withRanges(t), withSuccessor(t)
+	for name, c := range map[string]struct {
+		r    *replica
+		q    TaskQuery
+		want taskScan
+	}{
+		"agent":               {plain, TaskQuery{Filter: Filter{Agents: []string{"0"}}}, &postingScan{}},
+		"machine":             {plain, TaskQuery{Filter: Filter{Machines: []string{"00"}}}, &postingScan{}},
+		"failed":              {plain, TaskQuery{Filter: Filter{States: []string{StateFailed}}}, &postingScan{}},
+		"failed, denied":      {plain, TaskQuery{Filter: Filter{States: []string{StateFailed, StateDenied}}}, &postingScan{}},
+		"running":             {plain, TaskQuery{Filter: Filter{States: []string{StateRunning}}}, &listScan{}},
+		"request":             {plain, TaskQuery{Filter: Filter{Requests: []string{"0001"}}}, &listScan{}},
+		"short request":       {plain, TaskQuery{Filter: Filter{Requests: []string{"00"}}}, &timeScan{}},
+		"removed":             {plain, TaskQuery{Filter: Filter{OnlyRemoved: true}}, &postingScan{}},
+		"event":               {plain, TaskQuery{Filter: Filter{Events: []string{"x-deploy"}}}, &postingScan{}},
+		"event of all":        {plain, TaskQuery{Filter: Filter{Events: []string{"request"}}}, &timeScan{}},
+		"oldest":              {plain, TaskQuery{Oldest: true, Filter: Filter{Agents: []string{"0"}}}, &timeScan{}},
+		"removed, ranges":     {ranges, TaskQuery{Filter: Filter{OnlyRemoved: true}}, &timeScan{}},
+		"failed, ranges":      {ranges, TaskQuery{Filter: Filter{States: []string{StateFailed}}}, &postingScan{}},
+		"running, ranges":     {ranges, TaskQuery{Filter: Filter{States: []string{StateRunning}}}, &timeScan{}},
+		"agent, successor":    {successor, TaskQuery{Filter: Filter{Agents: []string{"00"}}}, &postingScan{}},
+		"running, successor":  {successor, TaskQuery{Filter: Filter{States: []string{StateRunning}}}, &timeScan{}},
+		"agent, and a reason": {plain, TaskQuery{Filter: Filter{Agents: []string{"0"}, Reasons: []string{"none"}}}, &postingScan{}},
+	} {
+		err := c.r.m.read(func(s *store, txn *badger.Txn) error {
+			e := newEnv(s, txn)
+			defer e.close()
+			scan, err := c.r.m.scanFor(e, c.q, nil)
+			if err == nil {
+				if got, want := fmt.Sprintf("%T", scan), fmt.Sprintf("%T", c.want); got != want {
+					t.Errorf("%s: %s, want %s", name, got, want)
+				}
+				scan.close()
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -23,8 +23,10 @@ import (
 //	x <log> <seq>                       -> line of a removal of ranges, once however many it has
 //	s <log> <seq>                       -> line of a log_succeeded
 //	i <time> <log> <seq>                -> what the record is, for all records in the order of time
+//	p <kind> <value> <bound> <log> <seq> -> node, request: see posting.go
+//	u <node> <request>                  -> log, seq of a started after which no exit is folded
 const (
-	schemaVersion = "3"
+	schemaVersion = "4"
 
 	rowSchema     = 'm'
 	rowLog        = 'l'
@@ -36,6 +38,8 @@ const (
 	rowRemoval    = 'x'
 	rowSuccession = 's'
 	rowTime       = 'i'
+	rowPosting    = 'p'
+	rowOpen       = 'u'
 )
 
 // Kinds of records in the values of rowTime, followed by node and request for
@@ -111,14 +115,20 @@ type cursor struct {
 	Unknown    uint64 `json:"unknown"`
 	FirstTime  uint64 `json:"first_time,omitzero"`
 	LastTime   uint64 `json:"last_time"`
+	// The time of the first readable record, and the greatest so far; FirstMost is
+	// that before First.
+	Begin     uint64 `json:"begin"`
+	Most      uint64 `json:"most"`
+	FirstMost uint64 `json:"first_most,omitzero"`
 }
 
 // advance takes in the next record, or with undo lets go of the first: its event
-// is nil if it is unreadable. It returns the time at which the record stands.
-func (c *cursor) advance(seq uint64, e audit.Event, undo bool) uint64 {
-	time, step := &c.LastTime, uint64(1)
+// is nil if it is unreadable. It returns the time at which the record stands, and
+// the greatest up to there.
+func (c *cursor) advance(seq uint64, e audit.Event, undo bool) (time, most uint64) {
+	at, bound, step := &c.LastTime, &c.Most, uint64(1)
 	if undo {
-		time, step = &c.FirstTime, ^uint64(0)
+		at, bound, step = &c.FirstTime, &c.FirstMost, ^uint64(0)
 		c.First = seq + 1
 	} else {
 		c.Size = seq + 1
@@ -126,12 +136,15 @@ func (c *cursor) advance(seq uint64, e audit.Event, undo bool) uint64 {
 	switch e.(type) {
 	case nil:
 		c.Unreadable += step
-		return *time
+		return *at, *bound
 	case *audit.Unknown:
 		c.Unknown += step
 	}
-	*time = e.Time()
-	return *time
+	if c.Most == 0 {
+		c.Begin = e.Time()
+	}
+	*at, *bound = e.Time(), max(*bound, e.Time())
+	return *at, *bound
 }
 
 func (c cursor) encode() []byte {

@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -184,6 +185,16 @@ func (n *numbers[K]) add(k K) {
 	n.keys = append(n.keys, k)
 }
 
+// holds says whether a row is there with that value.
+func (s *store) holds(txn *badger.Txn, key, value []byte) bool {
+	item, err := txn.Get(key)
+	if err != nil {
+		return false
+	}
+	raw, err := item.ValueCopy(nil)
+	return err == nil && bytes.Equal(raw, value)
+}
+
 // fresh are the keys that a step of the fold met first. Their numbers count only
 // once it is committed.
 type fresh struct {
@@ -243,6 +254,12 @@ func (s *store) logByNumber(n logNumber) crdt.Log {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.logs.keys[n]
+}
+
+func (s *store) nodeByNumber(n nodeNumber) string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.nodes.keys[n]
 }
 
 func (s *store) findLog(l crdt.Log) (logNumber, bool) {

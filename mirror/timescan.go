@@ -17,9 +17,7 @@ type timeScan struct {
 	after  *place
 	budget int // of records, after which spent is set
 
-	// After next: the task, and where it stands.
-	item  crdt.Item
-	place place
+	cur listed // after next
 
 	it    *badger.Iterator
 	seen  map[taskRef]listed // tasks whose records were met: they are made once
@@ -43,7 +41,7 @@ func (s *timeScan) next() bool {
 		}
 		s.err = s.group()
 	}
-	s.item, s.place = s.same[0].item, s.same[0].place
+	s.cur = s.same[0]
 	s.same = s.same[1:]
 	return true
 }
@@ -52,7 +50,7 @@ func (s *timeScan) next() bool {
 // what is of one time is put in order by dots.
 func (s *timeScan) group() error {
 	if s.it == nil {
-		s.it = s.e.txn.NewIterator(badger.IteratorOptions{Reverse: !s.q.Oldest, PrefetchValues: true, PrefetchSize: 100})
+		s.it = s.e.txn.NewIterator(badger.IteratorOptions{Reverse: !s.q.Oldest, PrefetchValues: len(s.q.Nodes) == 0, PrefetchSize: 100})
 		s.it.Seek(s.start())
 	}
 	for time, first := uint64(0), true; ; first = false {
@@ -85,6 +83,16 @@ func (s *timeScan) group() error {
 	})
 	s.same = slices.DeleteFunc(s.same, func(x listed) bool { return s.after != nil && !s.e.isAfter(s.q, x.place, *s.after) })
 	return s.e.fail
+}
+
+func (s *timeScan) at() listed   { return s.cur }
+func (s *timeScan) from() uint64 { return 0 }
+
+func (s *timeScan) stopped() (*place, error) {
+	if !s.spent || s.err != nil {
+		return nil, s.err
+	}
+	return &s.end, nil
 }
 
 // close frees the iterator, before the transaction ends.
@@ -141,6 +149,10 @@ func (s *timeScan) row() ([]byte, bool) {
 // tag adds the task of a record, if the record gives the task its time.
 func (s *timeScan) tag(key []byte, time uint64) error {
 	at := parseRef(key[9:])
+	p := place{Time: time, Dot: crdt.Dot{Log: s.e.s.logByNumber(at.log), Seq: at.seq}}
+	if len(s.q.Nodes) > 0 && !slices.Contains(s.q.Nodes, p.Dot.Node) {
+		return nil
+	}
 	var task taskRef
 	isTag := false
 	err := s.it.Item().Value(func(v []byte) error {
@@ -151,10 +163,6 @@ func (s *timeScan) tag(key []byte, time uint64) error {
 	})
 	if err != nil || !isTag {
 		return err
-	}
-	p := place{time, crdt.Dot{Log: s.e.s.logByNumber(at.log), Seq: at.seq}}
-	if len(s.q.Nodes) > 0 && !slices.Contains(s.q.Nodes, p.Dot.Node) {
-		return nil
 	}
 	x, ok := s.seen[task]
 	if !ok {
