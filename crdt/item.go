@@ -86,6 +86,13 @@ type ItemRemoval struct {
 // Item is the task as its operations make it. Two replicas that have seen the
 // same operations show the same item.
 func (t *Task) Item(env Env) Item {
+	it, _ := t.Placed(env)
+	return it
+}
+
+// Placed is the item with the dot that gives it its time and its place in the
+// list; the zero dot if no tag was seen.
+func (t *Task) Placed(env Env) (Item, Dot) {
 	it := Item{
 		Node: t.Key.Node, RequestID: hex.EncodeToString(t.Key.Request[:]),
 		Argv: []string{}, Warnings: []ItemWarning{}, Records: []ItemRecord{}, Removals: []ItemRemoval{},
@@ -95,12 +102,13 @@ func (t *Task) Item(env Env) Item {
 		reason := r.Body.(Removal).Reason
 		it.Removals = append(it.Removals, ItemRemoval{hex.EncodeToString(r.Dot.ID[:]), r.Dot.Seq, r.Time, reason})
 	}
+	var lowest Dot
 	if len(shown) > 0 {
-		it.Time = shown[0].Time
+		it.Time, lowest = shown[0].Time, shown[0].Dot
 	}
 	it.showExecution(env, shown)
 	it.showReview(env, t)
-	return it
+	return it, lowest
 }
 
 // surviving fills in the records, and returns the tags that are shown, lowest

@@ -97,8 +97,8 @@ func (l *TaskList) Items() []Item {
 		if !t.Exists() {
 			continue
 		}
-		it := t.Item(l)
-		rows = append(rows, row{it, t.Lowest(l)})
+		it, dot := t.Placed(l)
+		rows = append(rows, row{it, dot})
 	}
 	slices.SortFunc(rows, func(a, b row) int {
 		if c := cmp.Compare(b.item.Time, a.item.Time); c != 0 {
@@ -111,10 +111,4 @@ func (l *TaskList) Items() []Item {
 		items[i] = r.item
 	}
 	return items
-}
-
-// Lowest is the dot that gives the task its time and its place in the list.
-func (t *Task) Lowest(env Env) Dot {
-	shown, _ := t.surviving(env, new(Item))
-	return shown[0].Dot
 }

@@ -9,24 +9,13 @@ import (
 // one. More are met faster in the order of time.
 const maxDirect = 1000
 
-// direct are the tasks of a query that can be looked up: by their request ids,
-// which the rows of tags are in the order of, or from the set of open tasks. It
-// returns false where there are too many, or the query asks for neither.
-func (e *env) direct(q TaskQuery, logs []Held) (refs map[taskRef]string, ok bool, err error) {
-	switch {
-	case len(q.Requests) > 0:
-		refs, err = e.withPrefixes(q.Requests)
-	case len(q.States) > 0 && len(without(q.States, StateRunning)) == 0:
-		// An exit that was removed leaves a task open that the set does not have.
-		single, _, failed := e.bounded(logs)
-		_, inner, broken := e.hasRanges()
-		if err = errors.Join(failed, broken); err != nil || !single || inner {
-			return nil, false, err
-		}
-		refs, err = e.openTasks()
-	default:
+// direct are the tasks of a query for request ids, which the rows of tags are in
+// the order of. It returns false where there are too many.
+func (e *env) direct(q TaskQuery) (refs map[taskRef]string, ok bool, err error) {
+	if len(q.Requests) == 0 {
 		return nil, false, nil
 	}
+	refs, err = e.withPrefixes(q.Requests)
 	if errors.Is(err, errTooMany) || errors.Is(err, ErrPrefix) {
 		return nil, false, nil
 	}
@@ -61,8 +50,8 @@ func (e *env) listed(r taskRef) (*listed, error) {
 	if err != nil || !t.Exists() {
 		return nil, err
 	}
-	item := t.Item(e)
-	return &listed{place{Time: item.Time, Dot: t.Lowest(e)}, item}, e.fail
+	item, dot := t.Placed(e)
+	return &listed{place{Time: item.Time, Dot: dot}, item}, e.fail
 }
 
 // listScan goes through tasks that are all known.

@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -78,15 +79,19 @@ func postings(op crdt.Op) []posting {
 // post puts the postings of an operation, and keeps the set of open tasks: those
 // that were started and have no exit yet.
 func (f *folder) post(op crdt.Op, task taskRef, at ref) error {
-	ref := keyOf(rowPosting, task)[1:]
+	var value []byte
+	if f.bound != op.Time { // else the row of the order of time says which task it is
+		value = keyOf(rowPosting, task)[1:]
+	}
 	for _, p := range postings(op) {
-		if err := f.set(p.key(f.bound, at), ref); err != nil {
+		if err := f.set(p.key(f.bound, at), value); err != nil {
 			return err
 		}
 	}
-	open, value := keyOf(rowOpen, task), keyOf(rowOpen, at)[1:]
+	open := keyOf(rowOpen, task)
 	switch op.Body.(type) {
 	case crdt.Started:
+		value := keyOf(rowOpen, f.bound, at)[1:]
 		if f.undo && !f.s.holds(f.txn, open, value) {
 			return nil // it was started again
 		}
@@ -97,10 +102,10 @@ func (f *folder) post(op crdt.Op, task taskRef, at ref) error {
 	return nil
 }
 
-// bounded says whether postings may be used: whether a node's logs follow one
+// inOrder says whether postings may be used: whether a node's logs follow one
 // another in time as they do in order, so that bounds hold for tasks that have
 // records in several.
-func (e *env) bounded(logs []Held) (single, ok bool, err error) {
+func (e *env) inOrder(logs []Held) (single, ok bool, err error) {
 	type span struct {
 		log         crdt.Log
 		begin, most uint64
@@ -140,18 +145,51 @@ func (e *env) hasRanges() (any, inner bool, err error) {
 
 var errTooMany = errors.New("too many to look up")
 
-// openTasks are the tasks that were started and have no exit, at most maxDirect.
-func (e *env) openTasks() (map[taskRef]string, error) {
-	refs := make(map[taskRef]string)
-	err := e.scan([]byte{rowOpen}, func(key, _ []byte) (bool, error) {
-		if len(refs) == maxDirect {
+// openTasks are the tasks that were started and have no exit, the greatest bound
+// first; errTooMany if they are more than may be sorted.
+func (e *env) openTasks() (list []bounded, err error) {
+	err = e.scan([]byte{rowOpen}, func(key, value []byte) (bool, error) {
+		if len(list) == maxOpen {
 			return false, errTooMany
 		}
-		r := parseTaskRef(key[1:])
-		refs[r] = e.s.nodeByNumber(r.node)
+		list = append(list, bounded{binary.BigEndian.Uint64(value), parseTaskRef(key[1:])})
 		return true, nil
 	})
-	return refs, err
+	slices.SortFunc(list, func(a, b bounded) int { return cmp.Compare(b.bound, a.bound) })
+	return list, err
+}
+
+// bounded is a task that stands at no later time than the bound.
+type bounded struct {
+	bound uint64
+	task  taskRef
+}
+
+// maxOpen bounds the open tasks that are sorted for a question.
+const maxOpen = 20_000
+
+// postedTask is the task of a posting.
+func (e *env) postedTask(item *badger.Item) (r taskRef, err error) {
+	said := false
+	err = item.Value(func(v []byte) error {
+		if said = len(v) == taskRefLen; said {
+			r = parseTaskRef(v)
+		}
+		return nil
+	})
+	if err != nil || said {
+		return r, err
+	}
+	// Behind the prefix are the bound, which is the time then, and the ref.
+	at, err := e.txn.Get(append([]byte{rowTime}, item.Key()[postingPrefix:]...))
+	if err != nil {
+		return r, err
+	}
+	err = at.Value(func(v []byte) error {
+		r = parseTaskRef(v[1:])
+		return nil
+	})
+	return r, err
 }
 
 // maxValues is how many values of one filter are gone through side by side.

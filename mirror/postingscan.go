@@ -4,27 +4,88 @@ import (
 	"container/heap"
 	"encoding/binary"
 	"math"
+	"sort"
 
 	badger "github.com/dgraph-io/badger"
 )
 
-// postingScan goes through the tasks of some postings, newest first. Postings are
-// read from the greatest bound down. A task's place is not after its posting's
-// bound, so what was found is next once all that is unread is bounded by less.
+// source gives tasks, the greatest bound first.
+type source interface {
+	peek() (bound uint64, ok bool) // of the next
+	take() (taskRef, error)        // it, and goes on
+	close()
+}
+
+// rowSource are the tasks of one posting.
+type rowSource struct {
+	e  *env
+	p  posting
+	it *badger.Iterator
+}
+
+func newRowSource(e *env, p posting, from uint64) *rowSource {
+	it := e.txn.NewIterator(badger.IteratorOptions{Reverse: true})
+	it.Seek(append(binary.BigEndian.AppendUint64(p.prefix(), from), maxRef[:]...))
+	return &rowSource{e, p, it}
+}
+
+// maxRef is behind all refs of one bound.
+var maxRef = [refLen + 1]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
+
+func (s *rowSource) peek() (uint64, bool) {
+	if !s.it.ValidForPrefix(s.p.prefix()) {
+		return 0, false
+	}
+	return binary.BigEndian.Uint64(s.it.Item().Key()[postingPrefix:]), true
+}
+
+func (s *rowSource) take() (taskRef, error) {
+	r, err := s.e.postedTask(s.it.Item())
+	s.it.Next()
+	return r, err
+}
+
+func (s *rowSource) close() { s.it.Close() }
+
+// listSource are tasks that are known.
+type listSource []bounded
+
+func newListSource(list []bounded, from uint64) *listSource {
+	s := listSource(list[sort.Search(len(list), func(i int) bool { return list[i].bound <= from }):])
+	return &s
+}
+
+func (s *listSource) peek() (uint64, bool) {
+	if len(*s) == 0 {
+		return 0, false
+	}
+	return (*s)[0].bound, true
+}
+
+func (s *listSource) take() (taskRef, error) {
+	r := (*s)[0].task
+	*s = (*s)[1:]
+	return r, nil
+}
+
+func (s *listSource) close() {}
+
+// postingScan goes through the tasks of some sources, newest first. A task's place
+// is not after its bound, so what was found is next once all that is unread is
+// bounded by less.
 type postingScan struct {
 	e      *env
 	q      TaskQuery
 	after  *place
 	budget int
 
-	its   []*badger.Iterator // one a posting
-	of    []posting
-	found waiting
-	seen  map[taskRef]bool
-	cur   waited
-	last  uint64 // the bound of the last that counted
-	spent bool
-	err   error
+	sources []source
+	found   waiting
+	seen    map[taskRef]bool
+	cur     waited
+	last    uint64 // the bound of the last that counted
+	spent   bool
+	err     error
 }
 
 // waited is a task that was found, with the bound at which it was.
@@ -49,32 +110,24 @@ func (w *waiting) Pop() any {
 	return last
 }
 
-func newPostingScan(e *env, q TaskQuery, after *place, budget int, of []posting) *postingScan {
-	s := &postingScan{e: e, q: q, after: after, budget: budget, of: of, seen: make(map[taskRef]bool), found: waiting{e: e}}
-	from := uint64(math.MaxUint64)
-	if after != nil && after.From > 0 {
-		from = after.From
-	}
-	for _, p := range of {
-		it := e.txn.NewIterator(badger.IteratorOptions{Reverse: true})
-		it.Seek(append(binary.BigEndian.AppendUint64(p.prefix(), from), maxRef[:]...))
-		s.its = append(s.its, it)
-	}
-	return s
+func newPostingScan(e *env, q TaskQuery, after *place, budget int, sources ...source) *postingScan {
+	return &postingScan{e: e, q: q, after: after, budget: budget, sources: sources, seen: make(map[taskRef]bool), found: waiting{e: e}}
 }
 
-// maxRef is behind all refs of one bound.
-var maxRef = [refLen + 1]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
+// startOf is the bound from which the sources of a page are read.
+func startOf(after *place) uint64 {
+	if after != nil && after.From > 0 {
+		return after.From
+	}
+	return math.MaxUint64
+}
 
-// unread is the posting of the greatest bound that was not read, false if there
-// is none that could matter.
-func (s *postingScan) unread() (which int, bound uint64, ok bool) {
-	for i, it := range s.its {
-		if !it.ValidForPrefix(s.of[i].prefix()) {
-			continue
-		}
-		if b := binary.BigEndian.Uint64(it.Item().Key()[postingPrefix:]); b >= s.q.Since && (!ok || b > bound) {
-			which, bound, ok = i, b, true
+// unread is the source with the greatest bound, false if none has any that could
+// matter.
+func (s *postingScan) unread() (which source, bound uint64, ok bool) {
+	for _, src := range s.sources {
+		if b, some := src.peek(); some && b >= s.q.Since && (!ok || b > bound) {
+			which, bound, ok = src, b, true
 		}
 	}
 	return which, bound, ok
@@ -104,14 +157,9 @@ func (s *postingScan) next() bool {
 	return false
 }
 
-// take reads a posting.
-func (s *postingScan) take(which int, bound uint64) error {
-	var r taskRef
-	err := s.its[which].Item().Value(func(v []byte) error {
-		r = parseTaskRef(v)
-		return nil
-	})
-	s.its[which].Next()
+// take reads the next of a source.
+func (s *postingScan) take(which source, bound uint64) error {
+	r, err := which.take()
 	if err != nil || s.seen[r] {
 		return err
 	}
@@ -150,7 +198,7 @@ func (s *postingScan) stopped() (*place, error) {
 }
 
 func (s *postingScan) close() {
-	for _, it := range s.its {
-		it.Close()
+	for _, src := range s.sources {
+		src.close()
 	}
 }

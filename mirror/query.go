@@ -127,24 +127,49 @@ type taskScan interface {
 
 // scanFor is the scan that looks at the least.
 func (m *Mirror) scanFor(e *env, q TaskQuery, after *place) (taskScan, error) {
-	logs := m.holdings.Logs()
-	if refs, ok, err := e.direct(q, logs); ok || err != nil {
+	if refs, ok, err := e.direct(q); ok || err != nil {
 		return newListScan(e, q, after, refs), err
 	}
-	if of, ok, err := e.postingsFor(q.Filter); err != nil {
-		return nil, err
-	} else if ok && !q.Oldest && q.Until == 0 {
-		_, bounded, failed := e.bounded(logs)
-		ranges, _, broken := e.hasRanges()
-		if err := errors.Join(failed, broken); err != nil {
-			return nil, err
-		}
-		// What ranges remove has no posting that says so.
-		if bounded && !(ranges && q.OnlyRemoved) {
-			return newPostingScan(e, q, after, m.budget, of), nil
+	if !q.Oldest && q.Until == 0 {
+		sources, err := m.sources(e, q.Filter, startOf(after))
+		if err != nil || sources != nil {
+			return newPostingScan(e, q, after, m.budget, sources...), err
 		}
 	}
 	return &timeScan{e: e, q: q, after: after, budget: m.budget, seen: make(map[taskRef]listed)}, nil
+}
+
+// sources find all tasks that fit a filter; nil if there are none for it, or they
+// may not be used now.
+func (m *Mirror) sources(e *env, f Filter, from uint64) ([]source, error) {
+	single, inOrder, err := e.inOrder(m.holdings.Logs())
+	if err != nil || !inOrder {
+		return nil, err
+	}
+	ranges, inner, err := e.hasRanges()
+	if err != nil {
+		return nil, err
+	}
+	if len(f.States) > 0 && len(without(f.States, StateRunning)) == 0 {
+		// An exit that was removed leaves a task open that the set does not have.
+		if !single || inner {
+			return nil, nil
+		}
+		open, err := e.openTasks()
+		if errors.Is(err, errTooMany) {
+			return nil, nil
+		}
+		return []source{newListSource(open, from)}, err
+	}
+	of, ok, err := e.postingsFor(f)
+	if err != nil || !ok || ranges && f.OnlyRemoved { // what ranges remove has no posting that says so
+		return nil, err
+	}
+	sources := []source{}
+	for _, p := range of {
+		sources = append(sources, newRowSource(e, p, from))
+	}
+	return sources, nil
 }
 
 func binaryTime(key []byte) uint64 {

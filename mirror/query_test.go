@@ -138,9 +138,9 @@ func filtersAgainstNaive(t *testing.T, r *replica) {
 		defer e.close()
 		for _, node := range s.allNodes() {
 			if err := e.eachTask(node, func(task *crdt.Task) error {
-				it := task.Item(e)
+				it, dot := task.Placed(e)
 				all = append(all, it)
-				places[it.RequestID+it.Node] = place{Time: it.Time, Dot: task.Lowest(e)}
+				places[it.RequestID+it.Node] = place{Time: it.Time, Dot: dot}
 				return nil
 			}); err != nil {
 				return err
@@ -268,7 +268,7 @@ func TestScanFor(t *testing.T) {
 		"machine":             {plain, TaskQuery{Filter: Filter{Machines: []string{"00"}}}, &postingScan{}},
 		"failed":              {plain, TaskQuery{Filter: Filter{States: []string{StateFailed}}}, &postingScan{}},
 		"failed, denied":      {plain, TaskQuery{Filter: Filter{States: []string{StateFailed, StateDenied}}}, &postingScan{}},
-		"running":             {plain, TaskQuery{Filter: Filter{States: []string{StateRunning}}}, &listScan{}},
+		"running":             {plain, TaskQuery{Filter: Filter{States: []string{StateRunning}}}, &postingScan{}},
 		"request":             {plain, TaskQuery{Filter: Filter{Requests: []string{"0001"}}}, &listScan{}},
 		"short request":       {plain, TaskQuery{Filter: Filter{Requests: []string{"00"}}}, &timeScan{}},
 		"removed":             {plain, TaskQuery{Filter: Filter{OnlyRemoved: true}}, &postingScan{}},

@@ -23,10 +23,10 @@ import (
 //	x <log> <seq>                       -> line of a removal of ranges, once however many it has
 //	s <log> <seq>                       -> line of a log_succeeded
 //	i <time> <log> <seq>                -> what the record is, for all records in the order of time
-//	p <kind> <value> <bound> <log> <seq> -> node, request: see posting.go
-//	u <node> <request>                  -> log, seq of a started after which no exit is folded
+//	p <kind> <value> <bound> <log> <seq> -> node, request, or nothing: see posting.go
+//	u <node> <request>                  -> bound, log, seq of a started after which no exit is folded
 const (
-	schemaVersion = "4"
+	schemaVersion = "6"
 
 	rowSchema     = 'm'
 	rowLog        = 'l'
@@ -43,9 +43,10 @@ const (
 )
 
 // Kinds of records in the values of rowTime, followed by node and request for
-// the first two.
+// all but the plain.
 const (
 	recordTag   = 1
+	recordLater = 3 // a tag that seldom is its task's first
 	recordOther = 2 // an operation on a task, no tag
 	recordPlain = 0
 )

@@ -50,7 +50,7 @@ func (s *timeScan) next() bool {
 // what is of one time is put in order by dots.
 func (s *timeScan) group() error {
 	if s.it == nil {
-		s.it = s.e.txn.NewIterator(badger.IteratorOptions{Reverse: !s.q.Oldest, PrefetchValues: len(s.q.Nodes) == 0, PrefetchSize: 100})
+		s.it = s.e.txn.NewIterator(badger.IteratorOptions{Reverse: !s.q.Oldest, PrefetchValues: true, PrefetchSize: 100})
 		s.it.Seek(s.start())
 	}
 	for time, first := uint64(0), true; ; first = false {
@@ -154,9 +154,10 @@ func (s *timeScan) tag(key []byte, time uint64) error {
 		return nil
 	}
 	var task taskRef
-	isTag := false
+	isTag, later := false, false
 	err := s.it.Item().Value(func(v []byte) error {
-		if isTag = v[0] == recordTag; isTag {
+		later = v[0] == recordLater
+		if isTag = later || v[0] == recordTag; isTag {
 			task = parseTaskRef(v[1:])
 		}
 		return nil
@@ -165,12 +166,17 @@ func (s *timeScan) tag(key []byte, time uint64) error {
 		return err
 	}
 	x, ok := s.seen[task]
+	if !ok && later {
+		if no, err := s.e.hasLower(task, at); no || err != nil {
+			return err
+		}
+	}
 	if !ok {
 		t, err := s.e.task(task, p.Dot.Node)
 		if err != nil {
 			return err
 		}
-		x = listed{place{Dot: t.Lowest(s.e)}, t.Item(s.e)}
+		x.item, x.place.Dot = t.Placed(s.e)
 	}
 	if x.place.Dot == p.Dot {
 		s.same = append(s.same, listed{p, x.item})
