@@ -131,45 +131,47 @@ func (m *Mirror) scanFor(e *env, q TaskQuery, after *place) (taskScan, error) {
 		return newListScan(e, q, after, refs), err
 	}
 	if !q.Oldest && q.Until == 0 {
-		sources, err := m.sources(e, q.Filter, startOf(after))
+		sources, single, err := m.sources(e, q.Filter, startOf(after))
 		if err != nil || sources != nil {
-			return newPostingScan(e, q, after, m.budget, sources...), err
+			scan := newPostingScan(e, q, after, m.budget, sources...)
+			scan.early = single && len(q.Agents)+len(q.Machines)+len(q.Reasons) == 0
+			return scan, err
 		}
 	}
 	return &timeScan{e: e, q: q, after: after, budget: m.budget, seen: make(map[taskRef]listed)}, nil
 }
 
 // sources find all tasks that fit a filter; nil if there are none for it, or they
-// may not be used now.
-func (m *Mirror) sources(e *env, f Filter, from uint64) ([]source, error) {
+// may not be used now. It also says whether each node has a single log.
+func (m *Mirror) sources(e *env, f Filter, from uint64) (list []source, single bool, err error) {
 	single, inOrder, err := e.inOrder(m.holdings.Logs())
 	if err != nil || !inOrder {
-		return nil, err
+		return nil, false, err
 	}
 	ranges, inner, err := e.hasRanges()
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if len(f.States) > 0 && len(without(f.States, StateRunning)) == 0 {
 		// An exit that was removed leaves a task open that the set does not have.
 		if !single || inner {
-			return nil, nil
+			return nil, false, nil
 		}
 		open, err := e.openTasks()
 		if errors.Is(err, errTooMany) {
-			return nil, nil
+			return nil, false, nil
 		}
-		return []source{newListSource(open, from)}, err
+		return []source{newListSource(open, from)}, single, err
 	}
 	of, ok, err := e.postingsFor(f)
 	if err != nil || !ok || ranges && f.OnlyRemoved { // what ranges remove has no posting that says so
-		return nil, err
+		return nil, false, err
 	}
-	sources := []source{}
+	list = []source{}
 	for _, p := range of {
-		sources = append(sources, newRowSource(e, p, from))
+		list = append(list, newRowSource(e, p, from))
 	}
-	return sources, nil
+	return list, single, nil
 }
 
 func binaryTime(key []byte) uint64 {
