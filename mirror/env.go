@@ -2,7 +2,6 @@ package mirror
 
 import (
 	"encoding/binary"
-	"errors"
 	"sort"
 
 	badger "github.com/dgraph-io/badger"
@@ -186,25 +185,6 @@ func (e *env) task(t taskRef, node string) (*crdt.Task, error) {
 		}
 	}
 	return task, e.fail
-}
-
-// firstTag is the place of a task that can be told by its first tag alone: it
-// shows, and is the lowest if the task's node has one log. It returns false where
-// the task has to be read.
-func (e *env) firstTag(t taskRef) (p place, ok bool, err error) {
-	err = e.scan(keyOf(rowTag, t), func(key, value []byte) (bool, error) {
-		op, err := e.s.taskOp(rowTag, parseRef(key[1+taskRefLen:]), t.request, value)
-		p, ok = place{Time: op.Time, Dot: op.Dot}, err == nil
-		return false, err
-	})
-	if err != nil || !ok || len(e.rangesOf(p.Dot.Log)) > 0 {
-		return p, false, errors.Join(err, e.fail)
-	}
-	err = e.scan(keyOf(rowTaskOp, t), func(_, _ []byte) (bool, error) {
-		ok = false // it may be removed
-		return false, nil
-	})
-	return p, ok, err
 }
 
 // hasLower says whether a task surely has a tag that shows and is lower than this

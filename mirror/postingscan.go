@@ -78,9 +78,6 @@ type postingScan struct {
 	q      TaskQuery
 	after  *place
 	budget int
-	// early: a task's first tag is its lowest, so that its place can be told before
-	// it is read. That pays where many tasks are found long before they are shown.
-	early bool
 
 	sources []source
 	found   waiting
@@ -95,8 +92,6 @@ type postingScan struct {
 type waited struct {
 	listed
 	bound uint64
-	task  taskRef
-	read  bool // else only its place is known yet
 }
 
 // waiting is a heap of them, the newest place at the top.
@@ -143,15 +138,7 @@ func (s *postingScan) next() bool {
 		which, bound, more := s.unread()
 		if s.found.Len() > 0 && (!more || s.found.list[0].place.Time > bound) {
 			s.cur = heap.Pop(&s.found).(waited)
-			if s.cur.read {
-				return true
-			}
-			var x *listed
-			if x, s.err = s.e.listed(s.cur.task); s.err == nil && x != nil && s.q.Match(x.item) {
-				s.cur.listed = *x
-				return true
-			}
-			continue
+			return true
 		}
 		if !more {
 			return false
@@ -177,23 +164,11 @@ func (s *postingScan) take(which source, bound uint64) error {
 		return err
 	}
 	s.seen[r] = true
-	if s.early {
-		p, ok, err := s.e.firstTag(r)
-		if err != nil {
-			return err
-		}
-		if ok {
-			if s.after == nil || s.e.isAfter(s.q, p, *s.after) {
-				heap.Push(&s.found, waited{listed: listed{place: p}, bound: bound, task: r})
-			}
-			return nil
-		}
-	}
 	x, err := s.e.listed(r)
 	if err != nil || x == nil || !s.q.Match(x.item) || s.after != nil && !s.e.isAfter(s.q, x.place, *s.after) {
 		return err
 	}
-	heap.Push(&s.found, waited{listed: *x, bound: bound, task: r, read: true})
+	heap.Push(&s.found, waited{*x, bound})
 	return nil
 }
 

@@ -131,47 +131,45 @@ func (m *Mirror) scanFor(e *env, q TaskQuery, after *place) (taskScan, error) {
 		return newListScan(e, q, after, refs), err
 	}
 	if !q.Oldest && q.Until == 0 {
-		sources, single, err := m.sources(e, q.Filter, startOf(after))
+		sources, err := m.sources(e, q.Filter, startOf(after))
 		if err != nil || sources != nil {
-			scan := newPostingScan(e, q, after, m.budget, sources...)
-			scan.early = single && len(q.Agents)+len(q.Machines)+len(q.Reasons) == 0
-			return scan, err
+			return newPostingScan(e, q, after, m.budget, sources...), err
 		}
 	}
 	return &timeScan{e: e, q: q, after: after, budget: m.budget, seen: make(map[taskRef]listed)}, nil
 }
 
 // sources find all tasks that fit a filter; nil if there are none for it, or they
-// may not be used now. It also says whether each node has a single log.
-func (m *Mirror) sources(e *env, f Filter, from uint64) (list []source, single bool, err error) {
+// may not be used now.
+func (m *Mirror) sources(e *env, f Filter, from uint64) ([]source, error) {
 	single, inOrder, err := e.inOrder(m.holdings.Logs())
 	if err != nil || !inOrder {
-		return nil, false, err
+		return nil, err
 	}
 	ranges, inner, err := e.hasRanges()
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	if len(f.States) > 0 && len(without(f.States, StateRunning)) == 0 {
 		// An exit that was removed leaves a task open that the set does not have.
 		if !single || inner {
-			return nil, false, nil
+			return nil, nil
 		}
 		open, err := e.openTasks()
 		if errors.Is(err, errTooMany) {
-			return nil, false, nil
+			return nil, nil
 		}
-		return []source{newListSource(open, from)}, single, err
+		return []source{newListSource(open, from)}, err
 	}
 	of, ok, err := e.postingsFor(f)
 	if err != nil || !ok || ranges && f.OnlyRemoved { // what ranges remove has no posting that says so
-		return nil, false, err
+		return nil, err
 	}
-	list = []source{}
+	sources := []source{}
 	for _, p := range of {
-		list = append(list, newRowSource(e, p, from))
+		sources = append(sources, newRowSource(e, p, from))
 	}
-	return list, single, nil
+	return sources, nil
 }
 
 func binaryTime(key []byte) uint64 {
