@@ -186,25 +186,3 @@ func (e *env) task(t taskRef, node string) (*crdt.Task, error) {
 	}
 	return task, e.fail
 }
-
-// hasLower says whether a task surely has a tag that shows and is lower than this
-// one: then this is not the one that gives the task its place. It is one seek or
-// two, where reading the task is many.
-func (e *env) hasLower(t taskRef, at ref) (bool, error) {
-	if len(e.rangesOf(e.s.logByNumber(at.log))) > 0 {
-		return false, e.fail
-	}
-	lower, acted := false, false
-	err := e.scan(keyOf(rowTag, t), func(key, _ []byte) (bool, error) {
-		first := parseRef(key[1+taskRefLen:])
-		lower = first.log == at.log && first.seq < at.seq
-		return false, nil
-	})
-	if err == nil && lower {
-		err = e.scan(keyOf(rowTaskOp, t), func(_, _ []byte) (bool, error) {
-			acted = true // it may be removed
-			return false, nil
-		})
-	}
-	return lower && !acted, err
-}

@@ -196,10 +196,6 @@ func (f *folder) operation(op crdt.Op, at ref, line []byte) ([]byte, error) {
 	row, kind := byte(rowTaskOp), byte(recordOther)
 	if tag {
 		row, kind, line = rowTag, recordTag, encodeTag(op)
-		switch op.Body.(type) {
-		case crdt.Started, crdt.Warning, crdt.Exit:
-			kind = recordLater
-		}
 	}
 	return append([]byte{kind}, keyOf(row, task)[1:]...), f.set(keyOf(row, task, at), line)
 }

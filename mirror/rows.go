@@ -46,7 +46,6 @@ const (
 // all but the plain.
 const (
 	recordTag   = 1
-	recordLater = 3 // a tag that seldom is its task's first
 	recordOther = 2 // an operation on a task, no tag
 	recordPlain = 0
 )

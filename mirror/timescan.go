@@ -154,10 +154,9 @@ func (s *timeScan) tag(key []byte, time uint64) error {
 		return nil
 	}
 	var task taskRef
-	isTag, later := false, false
+	isTag := false
 	err := s.it.Item().Value(func(v []byte) error {
-		later = v[0] == recordLater
-		if isTag = later || v[0] == recordTag; isTag {
+		if isTag = v[0] == recordTag; isTag {
 			task = parseTaskRef(v[1:])
 		}
 		return nil
@@ -166,11 +165,6 @@ func (s *timeScan) tag(key []byte, time uint64) error {
 		return err
 	}
 	x, ok := s.seen[task]
-	if !ok && later {
-		if no, err := s.e.hasLower(task, at); no || err != nil {
-			return err
-		}
-	}
 	if !ok {
 		t, err := s.e.task(task, p.Dot.Node)
 		if err != nil {
