@@ -129,7 +129,6 @@ func queryView(dir string, times string) error {
 	if err != nil {
 		return err
 	}
-	defer m.Close()
 	peer := func(i int) string { return audit.PeerID(viewKey(i % viewNodes).Public().(ed25519.PublicKey)) }
 	filters := []struct {
 		name string
@@ -179,6 +178,9 @@ func queryView(dir string, times string) error {
 		return err
 	}
 	s.RSS /= 1024
+	if err := m.Close(); err != nil {
+		return err
+	}
 	return json.NewEncoder(os.Stdout).Encode(s)
 }
 
