@@ -171,18 +171,9 @@ const maxRemovals = 64
 // task reads a task's rows.
 func (e *env) task(t taskRef, node string) (*crdt.Task, error) {
 	task := crdt.NewTask(crdt.TaskKey{Node: node, Request: t.request})
-	for _, kind := range []byte{rowTag, rowTaskOp} {
-		err := e.scan(keyOf(kind, t), func(key, line []byte) (bool, error) {
-			at := parseRef(key[1+taskRefLen:])
-			op, err := e.s.taskOp(kind, at, t.request, line)
-			if err == nil {
-				task.Apply(op)
-			}
-			return true, err
-		})
-		if err != nil {
-			return nil, err
-		}
+	err := e.scan(keyOf(rowTask, t), func(key, value []byte) (bool, error) { return true, e.s.apply(task, key, value) })
+	if err != nil {
+		return nil, err
 	}
 	return task, e.fail
 }

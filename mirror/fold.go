@@ -122,6 +122,8 @@ type folder struct {
 	undo bool
 	// bound is the greatest time of the log up to the present record.
 	bound uint64
+	// opened are the tasks that the step started and did not see end.
+	opened map[taskRef][]byte
 }
 
 // set puts a row, or takes it out.
@@ -134,6 +136,7 @@ func (f *folder) set(key, value []byte) error {
 
 // run takes at most so many records before the record at end.
 func (f *folder) run(r *audit.Reader, end uint64, records int) (err error) {
+	f.opened = make(map[taskRef][]byte)
 	if f.num, err = f.s.logNumber(f.txn, f.log, &f.met); err != nil {
 		return err
 	}
@@ -149,6 +152,9 @@ func (f *folder) run(r *audit.Reader, end uint64, records int) (err error) {
 		if err := f.record(rec); err != nil {
 			return err
 		}
+	}
+	if err := f.putOpened(); err != nil {
+		return err
 	}
 	return f.txn.Set(keyOf(rowCursor, f.num), f.cur.encode())
 }
@@ -193,11 +199,10 @@ func (f *folder) operation(op crdt.Op, at ref, line []byte) ([]byte, error) {
 	if err := f.post(op, task, at); err != nil {
 		return nil, err
 	}
-	row, kind := byte(rowTaskOp), byte(recordOther)
-	if tag {
-		row, kind, line = rowTag, recordTag, encodeTag(op)
+	if !tag {
+		return []byte{recordPlain}, f.set(keyOf(rowTask, task, classOther, at), line)
 	}
-	return append([]byte{kind}, keyOf(row, task)[1:]...), f.set(keyOf(row, task, at), line)
+	return append([]byte{recordTag}, task.request[:]...), f.set(keyOf(rowTask, task, classTag, at), encodeTag(op))
 }
 
 // ranges puts a row for each range. A line has room for ten thousand of them, so

@@ -1,7 +1,6 @@
 package mirror
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -92,61 +91,29 @@ func (e *env) viewHash() (audit.Hash, uint64, error) {
 	return audit.Hash(h.Sum(nil)), tasks, e.fail
 }
 
-// eachTask calls f for each task of a node that has a tag, by request id. It goes
-// through the rows of tags and of other operations side by side, without seeking.
+// eachTask calls f for each task of a node that has a tag, by request id.
 func (e *env) eachTask(node numberedNode, f func(*crdt.Task) error) error {
-	tags, ops := newRows(e, keyOf(rowTag, node.num)), newRows(e, keyOf(rowTaskOp, node.num))
-	defer tags.it.Close()
-	defer ops.it.Close()
-	for tags.valid() {
-		request := tags.request()
-		task := crdt.NewTask(crdt.TaskKey{Node: node.id, Request: request})
-		for ops.valid() && bytes.Compare(ops.requestBytes(), request[:]) < 0 {
-			ops.it.Next() // review of a task that is not here
+	var task *crdt.Task // of the rows so far
+	done := func() error {
+		if task == nil || !task.Exists() { // review of a task that is not here
+			return nil
 		}
-		for _, rows := range []*rows{tags, ops} {
-			for rows.valid() && bytes.Equal(rows.requestBytes(), request[:]) {
-				if err := rows.apply(task); err != nil {
-					return err
-				}
-				rows.it.Next()
-			}
-		}
-		if err := f(task); err != nil {
-			return err
-		}
+		return f(task)
 	}
-	return nil
-}
-
-// rows goes through the rows of one kind of a node's tasks.
-type rows struct {
-	e      *env
-	prefix []byte
-	it     *badger.Iterator
-}
-
-func newRows(e *env, prefix []byte) *rows {
-	r := &rows{e, prefix, e.txn.NewIterator(badger.IteratorOptions{PrefetchValues: true, PrefetchSize: 100, Prefix: prefix})}
-	r.it.Seek(prefix)
-	return r
-}
-
-func (r *rows) valid() bool { return r.it.ValidForPrefix(r.prefix) }
-
-func (r *rows) requestBytes() []byte { return r.it.Item().Key()[5 : 1+taskRefLen] }
-
-func (r *rows) request() [16]byte { return [16]byte(r.requestBytes()) }
-
-func (r *rows) apply(task *crdt.Task) error {
-	at, request := parseRef(r.it.Item().Key()[1+taskRefLen:]), r.request()
-	return r.it.Item().Value(func(value []byte) error {
-		op, err := r.e.s.taskOp(r.prefix[0], at, request, value)
-		if err == nil {
-			task.Apply(op)
+	err := scan(e.txn, keyOf(rowTask, node.num), func(key, value []byte) error {
+		t, _, _ := parseTaskRow(key)
+		if task == nil || task.Key.Request != t.request {
+			if err := done(); err != nil {
+				return err
+			}
+			task = crdt.NewTask(crdt.TaskKey{Node: node.id, Request: t.request})
 		}
-		return err
+		return e.s.apply(task, key, value)
 	})
+	if err != nil {
+		return err
+	}
+	return done()
 }
 
 func writeItem(w io.Writer, it crdt.Item) error {

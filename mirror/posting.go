@@ -80,7 +80,7 @@ func postings(op crdt.Op) []posting {
 // that were started and have no exit yet.
 func (f *folder) post(op crdt.Op, task taskRef, at ref) error {
 	var value []byte
-	if f.bound != op.Time { // else the row of the order of time says which task it is
+	if f.bound != op.Time || !crdt.IsTag(op.Body) { // else the row of the order of time says which task it is
 		value = keyOf(rowPosting, task)[1:]
 	}
 	for _, p := range postings(op) {
@@ -88,16 +88,31 @@ func (f *folder) post(op crdt.Op, task taskRef, at ref) error {
 			return err
 		}
 	}
-	open := keyOf(rowOpen, task)
 	switch op.Body.(type) {
 	case crdt.Started:
 		value := keyOf(rowOpen, f.bound, at)[1:]
-		if f.undo && !f.s.holds(f.txn, open, value) {
-			return nil // it was started again
+		if !f.undo {
+			f.opened[task] = value
+		} else if f.s.holds(f.txn, keyOf(rowOpen, task), value) { // else it was started again
+			return f.txn.Delete(keyOf(rowOpen, task))
 		}
-		return f.set(open, value)
 	case crdt.Exit, crdt.Denial:
-		return f.txn.Delete(open)
+		if f.opened[task] == nil {
+			return f.txn.Delete(keyOf(rowOpen, task))
+		}
+		// What starts and ends in one step never has a row. One of an earlier start
+		// may stay: whether a task still runs is seen when it is read.
+		delete(f.opened, task)
+	}
+	return nil
+}
+
+// putOpened puts the tasks that the step leaves open.
+func (f *folder) putOpened() error {
+	for task, value := range f.opened {
+		if err := f.txn.Set(keyOf(rowOpen, task), value); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -186,7 +201,7 @@ func (e *env) postedTask(item *badger.Item) (r taskRef, err error) {
 		return r, err
 	}
 	err = at.Value(func(v []byte) error {
-		r = parseTaskRef(v[1:])
+		r, _ = e.s.taskOfTime(parseRef(item.Key()[postingPrefix+8:]).log, v)
 		return nil
 	})
 	return r, err

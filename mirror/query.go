@@ -1,7 +1,6 @@
 package mirror
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/base64"
 	"encoding/hex"
@@ -238,16 +237,17 @@ func (e *env) tasksOf(node nodeNumber, prefix string, limit int) (refs []taskRef
 	if err != nil {
 		return nil, ErrPrefix
 	}
-	it := e.txn.NewIterator(badger.IteratorOptions{Prefix: keyOf(rowTag, node)})
+	it := e.txn.NewIterator(badger.IteratorOptions{Prefix: keyOf(rowTask, node)})
 	defer it.Close()
-	for it.Seek(append(keyOf(rowTag, node), low...)); it.ValidForPrefix(keyOf(rowTag, node)) && len(refs) < limit; {
-		r := parseTaskRef(it.Item().Key()[1:])
+	for it.Seek(append(keyOf(rowTask, node), low...)); it.ValidForPrefix(keyOf(rowTask, node)) && len(refs) < limit; {
+		r, class, _ := parseTaskRow(it.Item().Key())
 		if !strings.HasPrefix(hex.EncodeToString(r.request[:]), prefix) {
 			break
 		}
-		refs = append(refs, r)
-		next := append(keyOf(rowTag, r), bytes.Repeat([]byte{0xff}, refLen+1)...)
-		it.Seek(next)
+		if class == classTag { // else only reviews are here
+			refs = append(refs, r)
+		}
+		it.Seek(keyOf(rowTask, r, class+1))
 	}
 	return refs, nil
 }

@@ -17,8 +17,8 @@ import (
 //	l <node> / <log id>                 -> log number
 //	n <node>                            -> node number
 //	c <log>                             -> cursor
-//	t <node> <request> <log> <seq>      -> a tag: a record of that task (tagcodec.go)
-//	o <node> <request> <log> <seq>      -> line of another operation on that task
+//	t <node> <request> 0 <log> <seq>    -> a tag: a record of that task (tagcodec.go)
+//	t <node> <request> 1 <log> <seq>    -> line of another operation on that task
 //	r <log> <first> <log> <seq>         -> end of a range that begins at first; the second log and seq are the removal's
 //	x <log> <seq>                       -> line of a removal of ranges, once however many it has
 //	s <log> <seq>                       -> line of a log_succeeded
@@ -26,14 +26,13 @@ import (
 //	p <kind> <value> <bound> <log> <seq> -> node, request, or nothing: see posting.go
 //	u <node> <request>                  -> bound, log, seq of a started after which no exit is folded
 const (
-	schemaVersion = "6"
+	schemaVersion = "7"
 
 	rowSchema     = 'm'
 	rowLog        = 'l'
 	rowNode       = 'n'
 	rowCursor     = 'c'
-	rowTag        = 't'
-	rowTaskOp     = 'o'
+	rowTask       = 't'
 	rowRange      = 'r'
 	rowRemoval    = 'x'
 	rowSuccession = 's'
@@ -42,15 +41,21 @@ const (
 	rowOpen       = 'u'
 )
 
-// Kinds of records in the values of rowTime, followed by node and request for
-// all but the plain.
+// Classes of a task's rows. Tags come first: that a task exists is seen at its
+// first row.
 const (
-	recordTag   = 1
-	recordOther = 2 // an operation on a task, no tag
+	classTag   class = 0
+	classOther class = 1
+)
+
+// Kinds of records in the values of rowTime.
+const (
 	recordPlain = 0
+	recordTag   = 1 // followed by the request; the node is the log's
 )
 
 type (
+	class      byte
 	logNumber  uint32
 	nodeNumber uint32
 )
@@ -71,6 +76,8 @@ func keyOf(kind byte, parts ...any) []byte {
 	k := append(make([]byte, 0, 48), kind)
 	for _, p := range parts {
 		switch p := p.(type) {
+		case class:
+			k = append(k, byte(p))
 		case logNumber:
 			k = binary.BigEndian.AppendUint32(k, uint32(p))
 		case nodeNumber:
@@ -104,6 +111,11 @@ const (
 	refLen     = 12
 	taskRefLen = 20
 )
+
+// parseTaskRow reads the key of a task's row.
+func parseTaskRow(k []byte) (t taskRef, c class, at ref) {
+	return parseTaskRef(k[1:]), class(k[1+taskRefLen]), parseRef(k[2+taskRefLen:])
+}
 
 // cursor says which records of a log are folded, [First, Size), and what was
 // found in them. An unreadable record stands in the order of time where the one
@@ -147,6 +159,15 @@ func (c *cursor) advance(seq uint64, e audit.Event, undo bool) (time, most uint6
 	return *at, *bound
 }
 
+// taskOfTime is the task that a row of the order of time names, false if it is
+// none of a tag.
+func (s *store) taskOfTime(log logNumber, value []byte) (t taskRef, ok bool) {
+	if value[0] != recordTag {
+		return t, false
+	}
+	return taskRef{s.nodeOfLog(log), [16]byte(value[1:])}, true
+}
+
 func (c cursor) encode() []byte {
 	raw, err := json.Marshal(c)
 	if err != nil {
@@ -160,13 +181,20 @@ func parseCursor(raw []byte) (c cursor, err error) {
 	return c, err
 }
 
-// taskOp makes the operation of a row of a task.
-func (s *store) taskOp(kind byte, at ref, request [16]byte, value []byte) (crdt.Op, error) {
-	log := s.logByNumber(at.log)
-	if kind == rowTag {
-		return decodeTag(log, at.seq, request, value)
+// apply adds what a row of a task says to it.
+func (s *store) apply(task *crdt.Task, key, value []byte) error {
+	t, class, at := parseTaskRow(key)
+	op, err := crdt.Op{}, error(nil)
+	if log := s.logByNumber(at.log); class == classTag {
+		op, err = decodeTag(log, at.seq, t.request, value)
+	} else {
+		op, err = decodeOp(log, at.seq, value)
 	}
-	return decodeOp(log, at.seq, value)
+	if err != nil {
+		return err
+	}
+	task.Apply(op)
+	return nil
 }
 
 // decodeOp makes the operation of a row's line again.

@@ -262,6 +262,13 @@ func (s *store) nodeByNumber(n nodeNumber) string {
 	return s.nodes.keys[n]
 }
 
+// nodeOfLog is the number of a log's node.
+func (s *store) nodeOfLog(n logNumber) nodeNumber {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return nodeNumber(s.nodes.of[s.logs.keys[n].Node])
+}
+
 func (s *store) findLog(l crdt.Log) (logNumber, bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

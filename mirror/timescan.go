@@ -156,9 +156,7 @@ func (s *timeScan) tag(key []byte, time uint64) error {
 	var task taskRef
 	isTag := false
 	err := s.it.Item().Value(func(v []byte) error {
-		if isTag = v[0] == recordTag; isTag {
-			task = parseTaskRef(v[1:])
-		}
+		task, isTag = s.e.s.taskOfTime(at.log, v)
 		return nil
 	})
 	if err != nil || !isTag {
