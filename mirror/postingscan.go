@@ -3,6 +3,7 @@ package mirror
 import (
 	"container/heap"
 	"encoding/binary"
+	"errors"
 	"math"
 	"sort"
 
@@ -83,7 +84,8 @@ type postingScan struct {
 	found   waiting
 	seen    map[taskRef]bool
 	cur     waited
-	last    uint64 // the bound of the last that counted
+	last    uint64 // the bound of the last
+	fresh   bool   // some were not gone through by the pages before
 	spent   bool
 	err     error
 }
@@ -143,19 +145,24 @@ func (s *postingScan) next() bool {
 		if !more {
 			return false
 		}
-		fresh := s.after == nil || bound < s.after.Time // what is gone through again is free
-		if fresh && s.budget <= 0 && bound < s.last {   // one bound is read whole: a place says no more
-			s.spent = true
+		if s.budget <= 0 {
+			// A bound is gone through whole: a place cannot say more.
+			if s.spent = s.fresh && bound < s.last; !s.spent {
+				s.err = errTied
+			}
 			return false
 		}
-		if fresh {
-			s.budget--
-			s.last = bound
-		}
+		s.budget--
+		s.fresh = s.fresh || s.after == nil || bound < s.after.Time
+		s.last = bound
 		s.err = s.take(which, bound)
 	}
 	return false
 }
+
+// errTied means that too many postings have one bound, or bounds far after the
+// time of their tasks, as in a log whose clock was wrong for a while.
+var errTied = errors.New("too many postings of one bound")
 
 // take reads the next of a source.
 func (s *postingScan) take(which source, bound uint64) error {
@@ -189,7 +196,7 @@ func (s *postingScan) stopped() (*place, error) {
 		return nil, s.err
 	}
 	_, bound, _ := s.unread()
-	p := endOf(bound+1, false)
+	p := place{Time: bound + 1} // behind all of its time: no dot is as low as the zero one
 	for _, x := range s.found.list {
 		p.From = max(p.From, x.bound)
 	}

@@ -79,8 +79,6 @@ func (m *Mirror) Tasks(q TaskQuery) (page TaskPage, err error) {
 	if err != nil {
 		return page, err
 	}
-	limit := min(max(q.Limit, 1), MaxPage)
-	page.Tasks = []crdt.Item{}
 	err = m.read(func(s *store, txn *badger.Txn) error {
 		e := newEnv(s, txn)
 		defer e.close()
@@ -88,26 +86,37 @@ func (m *Mirror) Tasks(q TaskQuery) (page TaskPage, err error) {
 		if err != nil {
 			return err
 		}
-		defer scan.close()
-		var before place
-		for scan.next() {
-			x := scan.at()
-			if q.Match(x.item) {
-				if len(page.Tasks) == limit {
-					before.From = scan.from()
-					page.Next = before.encode()
-					return nil
-				}
-				page.Tasks = append(page.Tasks, x.item)
-			}
-			before = x.place
-		}
-		end, err := scan.stopped()
-		if end != nil {
-			page.Partial, page.Next = true, end.encode()
+		page, err = pageOf(q, scan)
+		if errors.Is(err, errTied) {
+			page, err = pageOf(q, newTimeScan(e, q, after, m.budget))
 		}
 		return err
 	})
+	return page, err
+}
+
+// pageOf takes a page off a scan, and closes it.
+func pageOf(q TaskQuery, scan taskScan) (TaskPage, error) {
+	defer scan.close()
+	limit := min(max(q.Limit, 1), MaxPage)
+	page := TaskPage{Tasks: []crdt.Item{}}
+	var before place
+	for scan.next() {
+		x := scan.at()
+		if q.Match(x.item) {
+			if len(page.Tasks) == limit {
+				before.From = scan.from()
+				page.Next = before.encode()
+				return page, nil
+			}
+			page.Tasks = append(page.Tasks, x.item)
+		}
+		before = x.place
+	}
+	end, err := scan.stopped()
+	if end != nil {
+		page.Partial, page.Next = true, end.encode()
+	}
 	return page, err
 }
 
@@ -129,13 +138,14 @@ func (m *Mirror) scanFor(e *env, q TaskQuery, after *place) (taskScan, error) {
 	if refs, ok, err := e.direct(q); ok || err != nil {
 		return newListScan(e, q, after, refs), err
 	}
-	if !q.Oldest && q.Until == 0 {
+	wentByTime := after != nil && after.From == 0
+	if !q.Oldest && q.Until == 0 && !wentByTime {
 		sources, err := m.sources(e, q.Filter, startOf(after))
 		if err != nil || sources != nil {
 			return newPostingScan(e, q, after, m.budget, sources...), err
 		}
 	}
-	return &timeScan{e: e, q: q, after: after, budget: m.budget, seen: make(map[taskRef]listed)}, nil
+	return newTimeScan(e, q, after, m.budget), nil
 }
 
 // sources find all tasks that fit a filter; nil if there are none for it, or they

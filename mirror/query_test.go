@@ -83,7 +83,7 @@ func wants(f Filter, it crdt.Item) bool {
 // Any filter, in either order, over pages of any size and any budget, finds what
 // going through all tasks finds, in the same order, each once.
 func TestFiltersAgainstNaive(t *testing.T) {
-	for name, r := range map[string]*replica{"plain": population(t, 300)[0], "ranges": withRanges(t), "successor": withSuccessor(t)} {
+	for name, r := range map[string]*replica{"plain": population(t, 300)[0], "ranges": withRanges(t), "successor": withSuccessor(t), "tied": withTies(t)} {
 		t.Run(name, func(t *testing.T) { filtersAgainstNaive(t, r) })
 	}
 }
@@ -126,6 +126,31 @@ func withSuccessor(t *testing.T) *replica {
 	viewer.pull(t, next)
 	viewer.fold(t)
 	viewer.pull(t, old)
+	viewer.fold(t)
+	return viewer
+}
+
+// withTies has more records of one time than are put in order in memory, and a
+// log whose clock was ahead once, so that all its bounds are one.
+func withTies(t *testing.T) *replica {
+	viewer := newReplica(t, 3)
+	code := int32(1)
+	for node := range 2 {
+		r := newReplica(t, byte(node+1))
+		if node == 1 {
+			r.append(t, &audit.Denial{TSUnixMS: 4_102_444_800_000, RequestID: audit.RequestID{2}, Reason: "exec_disabled"})
+		}
+		for i := range maxTied * 3 / 4 {
+			id := audit.RequestID{0, byte(i * 7), byte(node)}
+			r.append(t, &audit.Request{TSUnixMS: 1050, RequestID: id, AgentID: audit.PartyID{byte(i%3) << 4}, Argv: []string{"git", "push"}})
+			if i%50 == 0 {
+				r.append(t, &audit.Exit{TSUnixMS: 1050, RequestID: id, Code: &code})
+			}
+		}
+		r.append(t, &audit.Denial{TSUnixMS: 1049, RequestID: audit.RequestID{byte(node)}, Reason: "exec_disabled"})
+		r.append(t, &audit.Denial{TSUnixMS: 1060, RequestID: audit.RequestID{1, byte(node)}, Reason: "exec_disabled"})
+		viewer.pull(t, r)
+	}
 	viewer.fold(t)
 	return viewer
 }

@@ -35,25 +35,16 @@ func (m *Mirror) Newest(ctx context.Context, f Filter, limit int) (refs []Record
 			}
 			vector[nameOf(l)] = c.Size
 		}
-		it := txn.NewIterator(badger.IteratorOptions{Reverse: true})
-		defer it.Close()
-		start := []byte{rowTime + 1}
-		if f.Until > 0 {
-			start = keyOf(rowTime, f.Until)
-		}
-		for it.Seek(start); it.Valid() && len(refs) < limit; it.Next() {
-			key := it.Item().Key()
-			if key[0] < rowTime || key[0] == rowTime && binaryTime(key) < f.Since {
-				break
-			}
-			if key[0] != rowTime {
-				continue
-			}
-			if err := ctx.Err(); err != nil {
+		e := newEnv(s, txn)
+		defer e.close()
+		rows := newTimeRows(e, TaskQuery{Filter: f}, nil)
+		defer rows.close()
+		for len(refs) < limit {
+			row, ok, err := rows.next()
+			if err := errors.Join(err, ctx.Err()); err != nil || !ok {
 				return err
 			}
-			at := parseRef(key[9:])
-			ref := RecordRef{nameOfLog(s.logByNumber(at.log)), at.seq, binaryTime(key)}
+			ref := RecordRef{nameOfLog(row.place.Dot.Log), row.place.Dot.Seq, row.place.Time}
 			if len(f.Nodes) > 0 && !slices.Contains(f.Nodes, ref.Log.Peer) {
 				continue
 			}

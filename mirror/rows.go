@@ -184,7 +184,8 @@ func parseCursor(raw []byte) (c cursor, err error) {
 // apply adds what a row of a task says to it.
 func (s *store) apply(task *crdt.Task, key, value []byte) error {
 	t, class, at := parseTaskRow(key)
-	op, err := crdt.Op{}, error(nil)
+	var op crdt.Op
+	var err error
 	if log := s.logByNumber(at.log); class == classTag {
 		op, err = decodeTag(log, at.seq, t.request, value)
 	} else {

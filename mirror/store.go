@@ -161,7 +161,7 @@ func (s *store) loadNumbers(txn *badger.Txn) error {
 // scan calls f for each row whose key has the prefix, in order. key and value
 // are valid during the call.
 func scan(txn *badger.Txn, prefix []byte, f func(key, value []byte) error) error {
-	it := txn.NewIterator(badger.IteratorOptions{PrefetchValues: true, PrefetchSize: 64, Prefix: prefix})
+	it := txn.NewIterator(badger.IteratorOptions{Prefix: prefix})
 	defer it.Close()
 	for it.Seek(prefix); it.ValidForPrefix(prefix); it.Next() {
 		item := it.Item()
