@@ -49,8 +49,11 @@ func openStore(dir string, logger *zap.Logger) (s *store, whole bool, err error)
 
 // storeOptions are for a store that can be rebuilt: nothing is synced, and
 // values of usual lines live in the tree, where compaction collects them. Badger
-// builds all tables of a compaction in memory at one time, and writes them synced:
-// small tables and a small first level keep that down (docs/benchmarks.md).
+// holds all tables of a compaction in memory until its end, and writes them
+// synced, so a compaction must be small: small tables, a small first level, and
+// levels of few times the one above. Each compactor does one a second, however
+// small; two fall behind, levels outgrow their size, and compactions grow with
+// them (docs/benchmarks.md).
 func storeOptions() *dsbadger.Options {
 	o := dsbadger.DefaultOptions
 	o.SyncWrites = false
@@ -59,11 +62,12 @@ func storeOptions() *dsbadger.Options {
 	o.ValueThreshold = 1024
 	o.ValueLogFileSize = 64 << 20
 	o.MaxTableSize = 8 << 20
-	o.LevelOneSize = 64 << 20
+	o.LevelOneSize = 32 << 20
+	o.LevelSizeMultiplier = 4
 	o.NumMemtables = 2
 	o.NumLevelZeroTables = 2
 	o.NumLevelZeroTablesStall = 4
-	o.NumCompactors = 2
+	o.NumCompactors = 3
 	o.Logger = nil
 	return &o
 }
