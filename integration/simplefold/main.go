@@ -8,14 +8,15 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -23,146 +24,29 @@ import (
 	"github.com/mr-tron/base58"
 )
 
-type fields map[string]jsontext.Value
-
+// record is a line. Values are what JSON has, and of numbers int64 if they are
+// integers, uint64 if only that holds them.
 type record struct {
 	node, log, event string
 	seq, ts          uint64
-	f                fields
+	f                map[string]any
 }
 
 // What each event must have: name:type, with ? if it may be absent or null.
 var spec = map[string]string{
-	"request":        "request_id:hex16 agent_id:hex32 machine_id:hex32 argv:strings matched_acl:string? stdin_bytes:u64 timeout_ms:u32",
+	"request":        "request_id:hex16 agent_id:hex32 machine_id:hex32 argv:[]string matched_acl:string? stdin_bytes:u64 timeout_ms:u32",
 	"started":        "request_id:hex16 pid:u32",
 	"warning":        "request_id:hex16 kind:string bytes:u64?",
 	"exit":           "request_id:hex16 code:i32? signal:i32? duration_ms:u64 stdout_bytes:u64 stderr_bytes:u64 truncated:bool",
-	"denial":         "request_id:hex16 agent_id:hex32 machine_id:hex32 argv:strings reason:string",
-	"task_removed":   "request_id:hex16? ranges:ranges reason:string",
+	"denial":         "request_id:hex16 agent_id:hex32 machine_id:hex32 argv:[]string reason:string",
+	"task_removed":   "request_id:hex16? ranges:[]range? reason:string",
 	"task_claimed":   "node:peer request_id:hex16 by:string",
 	"task_completed": "node:peer request_id:hex16 by:string",
-	"task_released":  "node:peer request_id:hex16 by:string replaces:dots",
-	"task_noted":     "node:peer request_id:hex16 by:string field:register value:string replaces:dots",
+	"task_released":  "node:peer request_id:hex16 by:string replaces:[]dot",
+	"task_noted":     "node:peer request_id:hex16 by:string field:register value:string replaces:[]dot",
 	"log_succeeded":  "log:hex32 size:u64 root:hex32 reason:string",
-}
-
-type dot struct {
-	Node *string `json:"node"`
-	Log  *string `json:"log"`
-	Seq  *uint64 `json:"seq"`
-}
-
-type seqRange struct {
-	Log   *string `json:"log"`
-	First *uint64 `json:"first"`
-	End   *uint64 `json:"end"`
-}
-
-func get[T any](v jsontext.Value) (t T) {
-	if len(v) > 0 {
-		check(json.Unmarshal(v, &t))
-	}
-	return t
-}
-
-func is[T any](v jsontext.Value) (t T, ok bool) {
-	var p *T
-	ok = json.Unmarshal(v, &p) == nil && p != nil
-	if ok {
-		t = *p
-	}
-	return t, ok
-}
-
-func isHex(s *string, n int) bool {
-	return s != nil && len(*s) == 2*n && strings.Trim(*s, "0123456789abcdef") == ""
-}
-
-func hasType(v jsontext.Value, kind string) bool {
-	switch kind {
-	case "u64":
-		_, ok := is[uint64](v)
-		return ok
-	case "u32":
-		_, ok := is[uint32](v)
-		return ok
-	case "i32":
-		_, ok := is[int32](v)
-		return ok
-	case "bool":
-		_, ok := is[bool](v)
-		return ok
-	case "strings":
-		list, ok := is[[]*string](v)
-		return ok && !slices.Contains(list, nil)
-	case "dots":
-		list, ok := is[[]dot](v)
-		return ok && !slices.ContainsFunc(list, func(d dot) bool { return d.Node == nil || !isHex(d.Log, 32) || d.Seq == nil })
-	case "ranges":
-		list, ok := is[[]seqRange](v)
-		return ok && !slices.ContainsFunc(list, func(r seqRange) bool {
-			return !isHex(r.Log, 32) || r.First == nil || r.End == nil || *r.First >= *r.End
-		})
-	}
-	s, ok := is[string](v)
-	switch kind {
-	case "hex16":
-		return ok && isHex(&s, 16)
-	case "hex32":
-		return ok && isHex(&s, 32)
-	case "peer":
-		raw, err := base58.Decode(s)
-		return ok && err == nil && len(raw) == 38 && bytes.HasPrefix(raw, []byte{0, 0x24, 8, 1, 0x12, 0x20}) && base58.Encode(raw) == s
-	case "register":
-		return ok && slices.Contains([]string{"note", "priority", "assignee"}, s)
-	}
-	return ok
-}
-
-// parse makes a record of a line, false if it does not operate.
-func parse(r record, line []byte) (record, bool) {
-	if json.Unmarshal(line, &r.f) != nil || r.f == nil {
-		return r, false
-	}
-	event, ok := is[string](r.f["event"])
-	ts, okTime := is[uint64](r.f["ts_unix_ms"])
-	r.event, r.ts = event, ts
-	if !ok || !okTime {
-		return r, false
-	}
-	if strings.HasPrefix(event, "x-") {
-		return r, hasType(r.f["request_id"], "hex16")
-	}
-	if spec[event] == "" {
-		return r, false
-	}
-	for _, field := range strings.Fields(spec[event]) {
-		name, kind, _ := strings.Cut(field, ":")
-		kind, optional := strings.CutSuffix(kind, "?")
-		v := r.f[name]
-		if optional && (len(v) == 0 || string(v) == "null") {
-			continue
-		}
-		if !hasType(v, kind) {
-			return r, false
-		}
-	}
-	if event == "task_removed" && (r.str("request_id") == "") == (len(get[[]seqRange](r.f["ranges"])) == 0) {
-		return r, false
-	}
-	return r, true
-}
-
-func (r record) str(name string) string { s, _ := is[string](r.f[name]); return s }
-
-func (r record) isTag() bool {
-	return strings.HasPrefix(r.event, "x-") || slices.Contains([]string{"request", "started", "warning", "exit", "denial"}, r.event)
-}
-
-func check(err error) {
-	if err != nil {
-		log.Fatal(err)
-	}
+	"dot":            "node:string log:hex32 seq:u64",
+	"range":          "log:hex32 first:u64 end:u64",
 }
 
 func main() {
@@ -192,7 +76,81 @@ func main() {
 	fmt.Println(v.hash())
 }
 
-// compare is the order of dots.
-func (v view) compare(a, b record) int {
-	return cmp.Or(strings.Compare(a.node, b.node), cmp.Compare(v.rank(a.node, a.log), v.rank(b.node, b.log)), strings.Compare(a.log, b.log), cmp.Compare(a.seq, b.seq))
+func check(err error) {
+	if err != nil {
+		log.Fatal(err)
+	}
 }
+
+// parse makes a record of a line, false if it does not operate.
+func parse(r record, line []byte) (record, bool) {
+	if json.Unmarshal(line, &r.f, json.WithUnmarshalers(json.UnmarshalFromFunc(number))) != nil || !fits(r.f["ts_unix_ms"], "u64") {
+		return r, false
+	}
+	r.event, r.ts = r.str("event"), u64(r.f["ts_unix_ms"])
+	if strings.HasPrefix(r.event, "x-") {
+		return r, fits(r.f["request_id"], "hex16")
+	}
+	ranges, _ := r.f["ranges"].([]any)
+	if r.event == "task_removed" && (r.f["request_id"] == nil) == (len(ranges) == 0) {
+		return r, false
+	}
+	return r, r.event != "dot" && r.event != "range" && fits(r.f, r.event)
+}
+
+func number(d *jsontext.Decoder, v *any) error {
+	if d.PeekKind() != '0' {
+		return errors.ErrUnsupported
+	}
+	raw, err := d.ReadValue()
+	*v = struct{}{} // fits nothing
+	if n, err := strconv.ParseInt(string(raw), 10, 64); err == nil {
+		*v = n
+	} else if n, err := strconv.ParseUint(string(raw), 10, 64); err == nil {
+		*v = n
+	}
+	return err
+}
+
+func u64(v any) uint64 { n, _ := strconv.ParseUint(fmt.Sprint(v), 10, 64); return n }
+
+// fits says whether a value is of a type.
+func fits(v any, kind string) bool {
+	s, text := v.(string)
+	list, isList := v.([]any)
+	if of, ok := strings.CutPrefix(kind, "[]"); ok {
+		return isList && !slices.ContainsFunc(list, func(v any) bool { return !fits(v, of) })
+	}
+	size, _ := strconv.Atoi(strings.Trim(kind, "uihex"))
+	switch kind {
+	case "string":
+		return text
+	case "bool":
+		_, ok := v.(bool)
+		return ok
+	case "u64", "u32":
+		_, err := strconv.ParseUint(fmt.Sprint(v), 10, size)
+		return !text && err == nil
+	case "i32":
+		_, err := strconv.ParseInt(fmt.Sprint(v), 10, size)
+		return !text && err == nil
+	case "hex16", "hex32":
+		return len(s) == 2*size && strings.Trim(s, "0123456789abcdef") == ""
+	case "peer":
+		raw, err := base58.Decode(s)
+		return err == nil && len(raw) == 38 && bytes.HasPrefix(raw, []byte{0, 0x24, 8, 1, 0x12, 0x20}) && base58.Encode(raw) == s
+	case "register":
+		return s == "note" || s == "priority" || s == "assignee"
+	}
+	f, ok := v.(map[string]any)
+	for _, field := range strings.Fields(spec[kind]) {
+		name, kind, _ := strings.Cut(field, ":")
+		kind, optional := strings.CutSuffix(kind, "?")
+		ok = ok && (optional && f[name] == nil || fits(f[name], kind))
+	}
+	return ok && spec[kind] != "" && (kind != "range" || u64(f["first"]) < u64(f["end"]))
+}
+
+func (r record) str(name string) string { s, _ := r.f[name].(string); return s }
+
+func (r record) is(events ...string) bool { return slices.Contains(events, r.event) }
