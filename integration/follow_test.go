@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"auditmesh/internal/api"
+	"auditmesh/mirror"
 )
 
 // log -f begins with what is there and goes on, each record of each log once and
@@ -48,5 +49,52 @@ func TestLogFollows(t *testing.T) {
 	a.appendN("new", 40)
 	for i := range 40 {
 		next(fmt.Sprintf(`"label":"new","n":%d`, i))
+	}
+}
+
+// tasks -f begins with what is there and tells what a peer's tasks become, also
+// that one does not fit any more.
+func TestTasksFollow(t *testing.T) {
+	nodes := newMesh(t, "a", "b")
+	for _, n := range nodes {
+		n.start()
+	}
+	a, b := nodes[0], nodes[1]
+	a.must("exec", "--", "true")
+	eventually(t, waitLimit, "both nodes converge", func() bool { return converged(nodes...) })
+	cmd := b.command("tasks", "-f", "--unreviewed", "--json")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { cmd.Process.Signal(syscall.SIGKILL); cmd.Wait() }()
+	sc := bufio.NewScanner(out)
+	next := func() (c mirror.Change) {
+		t.Helper()
+		if !sc.Scan() {
+			t.Fatalf("it ended: %v", sc.Err())
+		}
+		if err := json.Unmarshal(sc.Bytes(), &c); err != nil || c.Node != a.id {
+			t.Fatalf("%s, %v", sc.Bytes(), err)
+		}
+		return c
+	}
+	if c := next(); c.Task == nil || c.Task.Argv[0] != "true" || c.Task.Outcome == nil {
+		t.Fatalf("%+v", c)
+	}
+	a.must("exec", "--", "echo", "new")
+	c := next()
+	for c.Task == nil || c.Task.Outcome == nil { // as fast as they come
+		c = next()
+	}
+	if c.Task.Argv[0] != "echo" {
+		t.Errorf("%+v", c.Task)
+	}
+	b.must("review", "done", c.RequestID)
+	if gone := next(); gone.Task != nil || gone.RequestID != c.RequestID {
+		t.Errorf("%+v", gone)
 	}
 }

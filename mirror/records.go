@@ -25,15 +25,10 @@ type RecordRef struct {
 // first: at most limit. It also returns how far each log was folded then, where a
 // follower goes on. It goes back as far as it must, until ctx ends.
 func (m *Mirror) Newest(ctx context.Context, f Filter, limit int) (refs []RecordRef, vector map[audit.LogName]uint64, err error) {
-	vector = make(map[audit.LogName]uint64)
 	lines := blocks{m.holdings, make(map[audit.LogName]block)}
 	err = m.read(func(s *store, txn *badger.Txn) error {
-		for _, l := range m.holdings.Logs() {
-			c, err := s.cursorOf(txn, l)
-			if err != nil {
-				return err
-			}
-			vector[nameOf(l)] = c.Size
+		if vector, err = m.vector(s, txn); err != nil {
+			return err
 		}
 		e := newEnv(s, txn)
 		defer e.close()

@@ -280,6 +280,13 @@ func (s *store) findLog(l crdt.Log) (logNumber, bool) {
 	return logNumber(n), ok
 }
 
+func (s *store) findNode(node string) (nodeNumber, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	n, ok := s.nodes.of[node]
+	return nodeNumber(n), ok
+}
+
 // numberedNode is a node with its number.
 type numberedNode struct {
 	id  string

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 
 	"auditmesh/crdt"
 	"auditmesh/mirror"
@@ -14,6 +16,7 @@ type tasksCmd struct {
 	Oldest      bool   `help:"Oldest first."`
 	Removed     bool   `help:"Also tasks that were removed from the view."`
 	OnlyRemoved bool   `help:"Only those."`
+	Follow      bool   `short:"f" help:"Go on with tasks as they change."`
 	After       string `help:"Go on after the page that printed this cursor." placeholder:"CURSOR"`
 }
 
@@ -33,20 +36,22 @@ func (c *tasksCmd) Run(a *app) error {
 	}
 	c.add(&filter)
 	filter.Removed, filter.OnlyRemoved = c.Removed, c.OnlyRemoved
-	all := mirror.TaskPage{Tasks: []crdt.Item{}, Next: c.After}
-	for first := true; first || all.Next != "" && len(all.Tasks) < c.Lines; first = false {
-		page, err := a.client().Tasks(a.ctx, mirror.TaskQuery{Filter: filter, Oldest: c.Oldest, Limit: c.Lines - len(all.Tasks), After: all.Next})
-		if err != nil {
-			return err
+	if c.Follow {
+		if c.Oldest || c.After != "" {
+			return &exitError{exitUsage, errors.New("--follow begins with the newest tasks: give it without --oldest and --after")}
 		}
-		all.Tasks, all.Next = append(all.Tasks, page.Tasks...), page.Next
+		return c.follow(a, filter)
+	}
+	all, err := c.list(a, filter)
+	if err != nil {
+		return err
 	}
 	if a.opts.JSON {
 		return a.printJSON(all)
 	}
 	rows := make([][]string, len(all.Tasks))
 	for i, it := range all.Tasks {
-		rows[i] = []string{clock(it.Time), short(it.Node), short(it.RequestID), result(it), took(it), truncate(printableArgv(it.Argv), 80)}
+		rows[i] = taskRow(it)
 	}
 	if err := table(a.stdout, []string{"TIME", "NODE", "TASK", "RESULT", "TOOK", "COMMAND"}, rows); err != nil {
 		return err
@@ -55,6 +60,52 @@ func (c *tasksCmd) Run(a *app) error {
 		fmt.Fprintf(a.stderr, "There are more: --after %s\n", all.Next)
 	}
 	return nil
+}
+
+func taskRow(it crdt.Item) []string {
+	return []string{clock(it.Time), short(it.Node), short(it.RequestID), result(it), took(it), truncate(printableArgv(it.Argv), 80)}
+}
+
+// list gets as many tasks as were asked for, if there are.
+func (c *tasksCmd) list(a *app, filter mirror.Filter) (mirror.TaskPage, error) {
+	all := mirror.TaskPage{Tasks: []crdt.Item{}, Next: c.After}
+	for first := true; first || all.Next != "" && len(all.Tasks) < c.Lines; first = false {
+		page, err := a.client().Tasks(a.ctx, mirror.TaskQuery{Filter: filter, Oldest: c.Oldest, Limit: c.Lines - len(all.Tasks), After: all.Next})
+		if err != nil {
+			return all, err
+		}
+		all.Tasks, all.Next = append(all.Tasks, page.Tasks...), page.Next
+	}
+	return all, nil
+}
+
+// follow prints the newest tasks, oldest first, and then tasks as they change, a
+// line each; with --json what the node tells.
+func (c *tasksCmd) follow(a *app, filter mirror.Filter) error {
+	begun := func() error {
+		page, err := c.list(a, filter)
+		for _, it := range slices.Backward(page.Tasks) {
+			err = errors.Join(err, c.changed(a, mirror.Change{Node: it.Node, RequestID: it.RequestID, Task: &it}))
+		}
+		return err
+	}
+	return a.client().Changes(a.ctx, filter, begun, func(change mirror.Change) error { return c.changed(a, change) })
+}
+
+func (c *tasksCmd) changed(a *app, change mirror.Change) error {
+	switch {
+	case a.opts.JSON:
+		return writeJSON(a.stdout, change, "")
+	case change.Missed > 0:
+		fmt.Fprintf(a.stderr, "What %d records changed was missed, they came too fast: `auditmesh tasks` lists how it is now\n", change.Missed)
+		return nil
+	case change.Task == nil:
+		_, err := fmt.Fprintf(a.stdout, "%23s  %-8s  %-8s  fits no more\n", "", short(change.Node), short(change.RequestID))
+		return err
+	}
+	row := taskRow(*change.Task)
+	_, err := fmt.Fprintf(a.stdout, "%s  %-8s  %-8s  %-16s  %6s  %s\n", row[0], row[1], row[2], row[3], row[4], row[5])
+	return err
 }
 
 func took(it crdt.Item) string {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -59,6 +60,17 @@ func (f *fake) Prove(node, log string, seq uint64) ([]byte, error) {
 }
 func (f *fake) Checkpoint(string, string) ([]byte, error) { return []byte("checkpoint\n"), f.err }
 func (f *fake) Extends(note []byte) ([]byte, error)       { return note, f.err }
+func (f *fake) Changes(ctx context.Context, filter mirror.Filter, begun func() error, emit func(mirror.Change) error) error {
+	if err := begun(); err != nil {
+		return err
+	}
+	if err := emit(mirror.Change{Node: filter.Nodes[0], RequestID: "aa", Missed: 7}); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return nil
+}
+
 func (f *fake) Log(ctx context.Context, q LogQuery, emit func(LogLine) error, caughtUp func() error) error {
 	for i := range q.Limit {
 		if err := emit(LogLine{Seq: uint64(i), Line: "{}"}); err != nil {
@@ -193,6 +205,24 @@ func TestLogFollowsAndEnds(t *testing.T) {
 	})
 	if err != nil || n != 5 {
 		t.Errorf("%d records, %v", n, err)
+	}
+}
+
+func TestChangesAreTold(t *testing.T) {
+	c := serve(t, &fake{})
+	ctx, cancel := context.WithCancel(t.Context())
+	var told []mirror.Change
+	begun := false
+	err := c.Changes(ctx, mirror.Filter{Nodes: []string{"n"}}, func() error { begun = true; return nil }, func(x mirror.Change) error {
+		told = append(told, x)
+		cancel()
+		return nil
+	})
+	if err != nil || !begun || len(told) != 1 || told[0].Node != "n" || told[0].Missed != 7 {
+		t.Errorf("%v, %v, %v", begun, told, err)
+	}
+	if err := c.get(t.Context(), "/v1/changes", url.Values{"after": {"x"}}, nil); err == nil {
+		t.Error("a parameter of a list was taken")
 	}
 }
 

@@ -103,16 +103,37 @@ func (c *Client) Log(ctx context.Context, l LogQuery, emit func(LogLine) error) 
 		return err
 	}
 	defer body.Close()
-	dec := json.NewDecoder(body)
-	for {
-		var line LogLine
-		if err := dec.Decode(&line); err != nil {
-			if errors.Is(err, io.EOF) || ctx.Err() != nil {
-				return nil
-			}
+	return each(ctx, body, emit)
+}
+
+// Changes calls begun once no change will be left out any more, and then emit for
+// each, until ctx or the node ends.
+func (c *Client) Changes(ctx context.Context, f mirror.Filter, begun func() error, emit func(mirror.Change) error) error {
+	q := taskValues(mirror.TaskQuery{Filter: f})
+	q.Del("limit")
+	body, err := c.do(ctx, http.MethodGet, "/v1/changes", q, nil)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	if err := begun(); err != nil {
+		return err
+	}
+	return each(ctx, body, emit)
+}
+
+// each calls f for each JSON object of a stream.
+func each[T any](ctx context.Context, body io.Reader, f func(T) error) error {
+	for dec := json.NewDecoder(body); ; {
+		var v T
+		err := dec.Decode(&v)
+		if errors.Is(err, io.EOF) || ctx.Err() != nil {
+			return nil //nolint:nilerr // it ended, or we did
+		}
+		if err != nil {
 			return err
 		}
-		if err := emit(line); err != nil {
+		if err := f(v); err != nil {
 			return err
 		}
 	}

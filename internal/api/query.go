@@ -10,8 +10,8 @@ import (
 	"auditmesh/mirror"
 )
 
-// The parameters of /v1/tasks, and of /v1/log those of a record: node, agent, machine, request, event, reason and
-// state, each as often as there are values of which any fits; since and until in
+// The parameters of /v1/tasks, of /v1/changes those of a filter, and of /v1/log
+// those of a record: node, agent, machine, request, event, reason and state, each as often as there are values of which any fits; since and until in
 // milliseconds since 1970; unreviewed=true; removed=true (also) or only; text;
 // order=oldest; limit; after.
 
@@ -74,6 +74,17 @@ func logQuery(r *http.Request) (l LogQuery, err error) {
 	q.Del("follow")
 	t, err := taskQuery(q, 100)
 	return LogQuery{Filter: t.Filter, Limit: min(t.Limit, MaxRecords), Follow: follow == "true"}, err
+}
+
+// changesQuery reads the parameters of /v1/changes: those of a filter.
+func changesQuery(r *http.Request) (mirror.Filter, error) {
+	for name := range r.URL.Query() {
+		if slices.Contains([]string{"limit", "order", "after"}, name) {
+			return mirror.Filter{}, &Refusal{Code: "bad_parameter", Field: name, Message: "changes have no " + name + ": they are told as they come"}
+		}
+	}
+	t, err := taskQuery(r.URL.Query(), 0)
+	return t.Filter, err
 }
 
 // taskQuery reads the parameters. Unknown ones, and unknown words, are refused:

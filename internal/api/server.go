@@ -30,6 +30,9 @@ type Service interface {
 	Append(ctx context.Context, inputs [][]byte) []Appended
 	Status(deep bool) (Status, error)
 	Tasks(mirror.TaskQuery) (mirror.TaskPage, error)
+	// Changes calls emit for the tasks that fit the filter and change, from when
+	// begun is called until ctx ends.
+	Changes(ctx context.Context, f mirror.Filter, begun func() error, emit func(mirror.Change) error) error
 	// Task finds the tasks of all nodes whose request id begins with prefix.
 	Task(prefix string) ([]crdt.Item, error)
 	// Log calls emit for each record, oldest first, and goes on with new ones
@@ -111,6 +114,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /v1/peers", s.answer(func(*http.Request) (any, error) { return s.service.Peers(), nil }))
 	mux.HandleFunc("GET /v1/tasks", s.answer(s.tasks))
 	mux.HandleFunc("GET /v1/tasks/{id}", s.answer(s.task))
+	mux.HandleFunc("GET /v1/changes", s.changes)
 	mux.HandleFunc("GET /v1/log", s.log)
 	mux.HandleFunc("GET /v1/raw", s.raw)
 	mux.HandleFunc("GET /v1/proof", s.text(s.prove))
@@ -230,18 +234,37 @@ func (s *Server) log(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, err)
 		return
 	}
-	w.Header().Set("Content-Type", "application/x-ndjson")
-	ctl := http.NewResponseController(w)
-	enc := newEncoder(w)
-	emit := func(l LogLine) error {
-		if err := ctl.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-			return err
-		}
-		return enc.Encode(l)
-	}
+	emit, ctl := stream[LogLine](w)
 	if err := s.service.Log(r.Context(), q, emit, ctl.Flush); err != nil && r.Context().Err() == nil {
 		s.refuse(w, r, err)
 	}
+}
+
+// changes streams the tasks that change, a JSON object a line.
+func (s *Server) changes(w http.ResponseWriter, r *http.Request) {
+	f, err := changesQuery(r)
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	emit, ctl := stream[mirror.Change](w)
+	told := func(c mirror.Change) error { return errors.Join(emit(c), ctl.Flush()) }
+	if err := s.service.Changes(r.Context(), f, ctl.Flush, told); err != nil && r.Context().Err() == nil {
+		s.refuse(w, r, err)
+	}
+}
+
+// stream writes values as they come, a JSON object a line.
+func stream[T any](w http.ResponseWriter) (emit func(T) error, ctl *http.ResponseController) {
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	ctl = http.NewResponseController(w)
+	enc := newEncoder(w)
+	return func(v T) error {
+		if err := ctl.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+			return err
+		}
+		return enc.Encode(v)
+	}, ctl
 }
 
 // raw streams lines as they are.

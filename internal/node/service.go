@@ -172,6 +172,11 @@ func (n *Node) meshStatus(st *api.Status) {
 	}
 }
 
+// Changes are the tasks that change.
+func (n *Node) Changes(ctx context.Context, f mirror.Filter, begun func() error, emit func(mirror.Change) error) error {
+	return n.mirror.Changes(ctx, f, begun, emit)
+}
+
 // Tasks is a page of tasks.
 func (n *Node) Tasks(q mirror.TaskQuery) (mirror.TaskPage, error) { return n.mirror.Tasks(q) }
 

@@ -1,0 +1,243 @@
+package mirror
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"io"
+
+	badger "github.com/dgraph-io/badger"
+
+	"auditmesh/audit"
+	"auditmesh/crdt"
+)
+
+// Change says that records changed a task, or that changes were missed.
+type Change struct {
+	Node      string `json:"node,omitempty"`
+	RequestID string `json:"request_id,omitempty"`
+	// Task is the task as it is now, nil if it does not fit the filter, or does not
+	// any more.
+	Task *crdt.Item `json:"task,omitempty"`
+	// Missed is how many records were not looked at, since a subscriber was too far
+	// behind them, or retention was faster: what they changed is in the list alone.
+	Missed uint64 `json:"missed,omitempty"`
+}
+
+const (
+	// maxBehind is how many records are looked at for a subscriber at one time: what
+	// it is further behind the view, and what removals of ranges take away beyond
+	// that, it missed.
+	maxBehind = 10_000
+	// changesRead is how many changed tasks are read of one state of the view.
+	changesRead = 256
+)
+
+// Changes calls emit for the tasks that records change from now on, each as it is
+// when it is told: changes that come fast are told once. Of the filter's fields,
+// those that a task's life changes (states, events, reasons, review, removal) may
+// stop to fit, and then a change without a task says so; tasks that the others
+// rule out are not told. It reads the logs for itself, so however slow emit is,
+// the fold does not wait; begun is called when nothing from then on will be left
+// out. It returns nil when ctx ends. What retention takes away is not told.
+func (m *Mirror) Changes(ctx context.Context, f Filter, begun func() error, emit func(Change) error) error {
+	wake, cancel := m.Subscribe()
+	defer cancel()
+	c := changes{m: m, filter: f}
+	var err error
+	if c.at, err = m.folded(); err != nil {
+		return err
+	}
+	if err := begun(); err != nil {
+		return err
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-wake:
+		}
+		if err := c.tell(ctx, emit); err != nil && ctx.Err() == nil {
+			return err
+		}
+	}
+}
+
+// folded is how far each log is folded.
+func (m *Mirror) folded() (vector map[audit.LogName]uint64, err error) {
+	err = m.read(func(s *store, txn *badger.Txn) error {
+		vector, err = m.vector(s, txn)
+		return err
+	})
+	return vector, err
+}
+
+func (m *Mirror) vector(s *store, txn *badger.Txn) (map[audit.LogName]uint64, error) {
+	vector := make(map[audit.LogName]uint64)
+	for _, l := range m.holdings.Logs() {
+		c, err := s.cursorOf(txn, l)
+		if err != nil {
+			return nil, err
+		}
+		vector[nameOf(l)] = c.Size
+	}
+	return vector, nil
+}
+
+// changes is one subscription.
+type changes struct {
+	m      *Mirror
+	filter Filter
+	at     map[audit.LogName]uint64 // up to which records of each log were looked at
+
+	// Of one round:
+	looked uint64 // records
+	missed uint64
+	order  []crdt.TaskKey // that changed
+	seen   map[crdt.TaskKey]bool
+}
+
+// tell tells of all that was folded since the last round.
+func (c *changes) tell(ctx context.Context, emit func(Change) error) error {
+	now, err := c.m.folded()
+	if err != nil {
+		return err
+	}
+	c.looked, c.missed, c.order, c.seen = 0, 0, nil, make(map[crdt.TaskKey]bool)
+	for _, l := range c.m.holdings.Logs() {
+		name := nameOf(l)
+		if err := c.look(ctx, l, c.at[name], now[name], c.changed); err != nil {
+			return err
+		}
+		c.at[name] = max(c.at[name], now[name]) // a rebuild begins from nothing again
+	}
+	if c.missed > 0 {
+		if err := emit(Change{Missed: c.missed}); err != nil {
+			return err
+		}
+	}
+	for len(c.order) > 0 {
+		n := min(len(c.order), changesRead)
+		list, err := c.read(c.order[:n])
+		if err != nil {
+			return err
+		}
+		for _, change := range list {
+			if err := errors.Join(emit(change), ctx.Err()); err != nil {
+				return err
+			}
+		}
+		c.order = c.order[n:]
+	}
+	return nil
+}
+
+// look calls f for the operations of the records [from, end) of a log.
+func (c *changes) look(ctx context.Context, l Held, from, end uint64, f func(context.Context, crdt.Op) error) error {
+	if first := l.First(); from < first {
+		if from > 0 {
+			c.missed += min(first, end) - min(from, end)
+		}
+		from = first
+	}
+	if from >= end {
+		return nil
+	}
+	if c.looked+(end-from) > maxBehind {
+		c.missed += end - from
+		return nil
+	}
+	c.looked += end - from
+	r := l.Reader(from)
+	defer r.Close()
+	log := logOf(nameOf(l))
+	for r.Seq() < end && ctx.Err() == nil {
+		seq := r.Seq()
+		rec, err := r.Next()
+		if errors.Is(err, audit.ErrRetired) || errors.Is(err, io.EOF) {
+			c.missed += end - seq
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		e, err := audit.Decode(rec.Line)
+		if err != nil {
+			continue // an unreadable record changes no task
+		}
+		if op, ok := operation(log, seq, e); ok {
+			if err := f(ctx, op); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// changed takes in the tasks that an operation changes.
+func (c *changes) changed(ctx context.Context, op crdt.Op) error {
+	if removal, ok := op.Body.(crdt.Removal); ok {
+		for _, r := range removal.Ranges {
+			if l, held := c.m.holdings.Log(nameOfLog(r.Log)); held {
+				if err := c.look(ctx, l, r.First, min(r.End, c.at[nameOf(l)]), c.removed); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	c.add(op.Task)
+	return nil
+}
+
+// removed takes in the task of a record that a range took away.
+func (c *changes) removed(_ context.Context, op crdt.Op) error {
+	if crdt.IsTag(op.Body) {
+		c.add(op.Task)
+	}
+	return nil
+}
+
+func (c *changes) add(task crdt.TaskKey) {
+	if task != (crdt.TaskKey{}) && !c.seen[task] {
+		c.seen[task] = true
+		c.order = append(c.order, task)
+	}
+}
+
+// read makes the changes of tasks, of one state of the view.
+func (c *changes) read(keys []crdt.TaskKey) (list []Change, err error) {
+	err = c.m.read(func(s *store, txn *badger.Txn) error {
+		e := newEnv(s, txn)
+		defer e.close()
+		for _, key := range keys {
+			num, ok := s.findNode(key.Node)
+			if !ok {
+				continue
+			}
+			task, err := e.task(taskRef{num, key.Request}, key.Node)
+			if err != nil {
+				return err
+			}
+			if !task.Exists() {
+				continue // a review came before its task
+			}
+			it := task.Item(e)
+			change := Change{Node: key.Node, RequestID: hex.EncodeToString(key.Request[:])}
+			if !c.filter.lasting().Match(it) {
+				continue
+			}
+			if c.filter.Match(it) {
+				change.Task = &it
+			}
+			list = append(list, change)
+		}
+		return e.fail
+	})
+	return list, err
+}
+
+// lasting is the part of a filter that fits a task always or never.
+func (f Filter) lasting() Filter {
+	f.States, f.Events, f.Reasons, f.Unreviewed, f.Removed, f.OnlyRemoved = nil, nil, nil, false, true, false
+	return f
+}
