@@ -19,12 +19,13 @@ type env struct {
 	// Looked up once: of each log the ranges that are removed of it, and removals.
 	ranges   map[crdt.Log][]rangeRow
 	removals map[ref]crdt.Op
-	fail     error            // the first error; whoever uses an env checks it
-	it       *badger.Iterator // used for one scan after the other: to make one costs much more than to seek
+	first    map[logNumber]uint64 // of each log the first record that is folded
+	fail     error                // the first error; whoever uses an env checks it
+	it       *badger.Iterator     // used for one scan after the other: to make one costs much more than to seek
 }
 
 func newEnv(s *store, txn *badger.Txn) *env {
-	return &env{s: s, txn: txn, old: make(map[crdt.Log]crdt.Log), ranges: make(map[crdt.Log][]rangeRow), removals: make(map[ref]crdt.Op)}
+	return &env{s: s, txn: txn, old: make(map[crdt.Log]crdt.Log), ranges: make(map[crdt.Log][]rangeRow), removals: make(map[ref]crdt.Op), first: make(map[logNumber]uint64)}
 }
 
 // close frees the iterator. It comes before the transaction ends.
@@ -124,6 +125,13 @@ func (e *env) rangesOf(l crdt.Log) []rangeRow {
 	}
 	e.ranges[l] = list
 	return list
+}
+
+// isInRange says whether a range that is removed has a dot in it.
+func (e *env) isInRange(d crdt.Dot) bool {
+	rows := e.rangesOf(d.Log)
+	i := sort.Search(len(rows), func(i int) bool { return rows[i].first > d.Seq }) - 1
+	return i >= 0 && rows[i].reach > d.Seq
 }
 
 // RangeRemovals are the removals of ranges that cover a dot.

@@ -202,7 +202,11 @@ func (f *folder) operation(op crdt.Op, at ref, line []byte) ([]byte, error) {
 	if !tag {
 		return []byte{recordPlain}, f.set(keyOf(rowTask, task, classOther, at), line)
 	}
-	return append([]byte{recordTag}, task.request[:]...), f.set(keyOf(rowTask, task, classTag, at), encodeTag(op))
+	var b begin
+	if !f.undo {
+		b = f.s.begins.meet(task, at, f.bound)
+	}
+	return encodeTimeTag(task, at, op.Time, b), f.set(keyOf(rowTask, task, classTag, at), encodeTag(op))
 }
 
 // ranges puts a row for each range. A line has room for ten thousand of them, so

@@ -89,6 +89,8 @@ func (f *folder) post(op crdt.Op, task taskRef, at ref) error {
 		}
 	}
 	switch op.Body.(type) {
+	case crdt.Removal:
+		return f.markRemoved(task, at)
 	case crdt.Started:
 		value := keyOf(rowOpen, f.bound, at)[1:]
 		if !f.undo {
@@ -105,6 +107,15 @@ func (f *folder) post(op crdt.Op, task taskRef, at ref) error {
 		delete(f.opened, task)
 	}
 	return nil
+}
+
+// markRemoved says of a task that records of it were removed by its request id.
+func (f *folder) markRemoved(task taskRef, at ref) error {
+	key, value := keyOf(rowRemoved, task, at.log), keyOf(rowRemoved, at.seq)[1:]
+	if f.undo && !f.s.holds(f.txn, key, value) {
+		return nil // there is a later removal
+	}
+	return f.set(key, value)
 }
 
 // putOpened puts the tasks that the step leaves open.
@@ -183,8 +194,8 @@ type bounded struct {
 // maxOpen bounds the open tasks that are sorted for a question.
 const maxOpen = 20_000
 
-// postedTask is the task of a posting.
-func (e *env) postedTask(item *badger.Item) (r taskRef, err error) {
+// postedTask is the task of a posting, and where it begins, if that is known.
+func (e *env) postedTask(item *badger.Item) (r taskRef, b begin, err error) {
 	said := false
 	err = item.Value(func(v []byte) error {
 		if said = len(v) == taskRefLen; said {
@@ -193,18 +204,22 @@ func (e *env) postedTask(item *badger.Item) (r taskRef, err error) {
 		return nil
 	})
 	if err != nil || said {
-		return r, err
+		return r, b, err
 	}
 	// Behind the prefix are the bound, which is the time then, and the ref.
-	at, err := e.txn.Get(append([]byte{rowTime}, item.Key()[postingPrefix:]...))
+	key := append([]byte{rowTime}, item.Key()[postingPrefix:]...)
+	row, err := e.txn.Get(key)
 	if err != nil {
-		return r, err
+		return r, b, err
 	}
-	err = at.Value(func(v []byte) error {
-		r, _ = e.s.taskOfTime(parseRef(item.Key()[postingPrefix+8:]).log, v)
+	err = row.Value(func(v []byte) error {
+		at := parseRef(key[9:])
+		if r, b, _ = e.s.timeTag(at, binaryTime(key), v); !e.stands(r, at.log, b) {
+			b = begin{}
+		}
 		return nil
 	})
-	return r, err
+	return r, b, err
 }
 
 // maxValues is how many values of one filter are gone through side by side.

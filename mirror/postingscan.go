@@ -13,7 +13,7 @@ import (
 // source gives tasks, the greatest bound first.
 type source interface {
 	peek() (bound uint64, ok bool) // of the next
-	take() (taskRef, error)        // it, and goes on
+	take() (taskRef, begin, error) // it with its begin, if that is known and stands, and goes on
 	close()
 }
 
@@ -40,10 +40,10 @@ func (s *rowSource) peek() (uint64, bool) {
 	return binary.BigEndian.Uint64(s.it.Item().Key()[postingPrefix:]), true
 }
 
-func (s *rowSource) take() (taskRef, error) {
-	r, err := s.e.postedTask(s.it.Item())
+func (s *rowSource) take() (taskRef, begin, error) {
+	r, b, err := s.e.postedTask(s.it.Item())
 	s.it.Next()
-	return r, err
+	return r, b, err
 }
 
 func (s *rowSource) close() { s.it.Close() }
@@ -63,10 +63,10 @@ func (s *listSource) peek() (uint64, bool) {
 	return (*s)[0].bound, true
 }
 
-func (s *listSource) take() (taskRef, error) {
+func (s *listSource) take() (taskRef, begin, error) {
 	r := (*s)[0].task
 	*s = (*s)[1:]
-	return r, nil
+	return r, begin{}, nil
 }
 
 func (s *listSource) close() {}
@@ -90,22 +90,33 @@ type postingScan struct {
 	err     error
 }
 
-// waited is a task that was found, with the bound at which it was.
+// waited is a task that was found, with the bound at which it was. One whose begin
+// stands is read once it may be next: until then its place has but a time, which
+// is not before that of the task's.
 type waited struct {
 	listed
-	bound uint64
+	bound  uint64
+	task   taskRef
+	unread bool
 }
 
-// waiting is a heap of them, the newest place at the top.
+// waiting is a heap of them, the newest place at the top, what is unread before
+// what is of the same time.
 type waiting struct {
 	e    *env
 	list []waited
 }
 
-func (w *waiting) Len() int           { return len(w.list) }
-func (w *waiting) Less(i, j int) bool { return w.e.comparePlaces(w.list[i].place, w.list[j].place) > 0 }
-func (w *waiting) Swap(i, j int)      { w.list[i], w.list[j] = w.list[j], w.list[i] }
-func (w *waiting) Push(x any)         { w.list = append(w.list, x.(waited)) }
+func (w *waiting) Len() int { return len(w.list) }
+func (w *waiting) Less(i, j int) bool {
+	a, b := w.list[i], w.list[j]
+	if a.place.Time == b.place.Time && a.unread != b.unread {
+		return a.unread
+	}
+	return w.e.comparePlaces(a.place, b.place) > 0
+}
+func (w *waiting) Swap(i, j int) { w.list[i], w.list[j] = w.list[j], w.list[i] }
+func (w *waiting) Push(x any)    { w.list = append(w.list, x.(waited)) }
 func (w *waiting) Pop() any {
 	last := w.list[len(w.list)-1]
 	w.list = w.list[:len(w.list)-1]
@@ -139,8 +150,13 @@ func (s *postingScan) next() bool {
 	for s.err == nil {
 		which, bound, more := s.unread()
 		if s.found.Len() > 0 && (!more || s.found.list[0].place.Time > bound) {
-			s.cur = heap.Pop(&s.found).(waited)
-			return true
+			x := heap.Pop(&s.found).(waited)
+			if !x.unread {
+				s.cur = x
+				return true
+			}
+			s.err = s.read(x.task, x.bound)
+			continue
 		}
 		if !more {
 			return false
@@ -166,16 +182,25 @@ var errTied = errors.New("too many postings of one bound")
 
 // take reads the next of a source.
 func (s *postingScan) take(which source, bound uint64) error {
-	r, err := which.take()
+	r, b, err := which.take()
 	if err != nil || s.seen[r] {
 		return err
 	}
 	s.seen[r] = true
+	if b.known {
+		heap.Push(&s.found, waited{listed{place: place{Time: b.bound}}, bound, r, true})
+		return nil
+	}
+	return s.read(r, bound)
+}
+
+// read reads a task that was found at a bound.
+func (s *postingScan) read(r taskRef, bound uint64) error {
 	x, err := s.e.listed(r)
 	if err != nil || x == nil || !s.q.Match(x.item) || s.after != nil && !s.e.isAfter(s.q, x.place, *s.after) {
 		return err
 	}
-	heap.Push(&s.found, waited{*x, bound})
+	heap.Push(&s.found, waited{listed: *x, bound: bound})
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	badger "github.com/dgraph-io/badger"
 	"pgregory.net/rapid"
@@ -41,6 +42,10 @@ func population(t *testing.T, tasks int) []*replica {
 		switch rng.IntN(8) {
 		case 0:
 			r.append(t, &audit.TaskRemoved{TSUnixMS: ts, RequestID: &id, Reason: "old"})
+			if i%2 == 0 { // it is there again
+				code := int32(1)
+				r.append(t, &audit.Started{TSUnixMS: ts + 3, RequestID: id}, &audit.Exit{TSUnixMS: ts + 4, RequestID: id, Code: &code})
+			}
 		case 1:
 			reps[0].append(t, &audit.Reviewed{Completed: true, TSUnixMS: ts, Node: peerOf(byte(1 + slices.Index(reps, r))), RequestID: id, By: "ada"})
 		}
@@ -83,7 +88,7 @@ func wants(f Filter, it crdt.Item) bool {
 // Any filter, in either order, over pages of any size and any budget, finds what
 // going through all tasks finds, in the same order, each once.
 func TestFiltersAgainstNaive(t *testing.T) {
-	for name, r := range map[string]*replica{"plain": population(t, 300)[0], "ranges": withRanges(t), "successor": withSuccessor(t), "tied": withTies(t)} {
+	for name, r := range map[string]*replica{"plain": population(t, 300)[0], "ranges": withRanges(t), "successor": withSuccessor(t), "tied": withTies(t), "retired": withRetention(t)} {
 		t.Run(name, func(t *testing.T) { filtersAgainstNaive(t, r) })
 	}
 }
@@ -128,6 +133,38 @@ func withSuccessor(t *testing.T) *replica {
 	viewer.pull(t, old)
 	viewer.fold(t)
 	return viewer
+}
+
+// withRetention has tasks whose first records are gone.
+func withRetention(t *testing.T) *replica {
+	r := newReplica(t, 1)
+	for i := range 200 {
+		id := audit.RequestID{0, byte(i)}
+		r.append(t, &audit.Request{TSUnixMS: 1000 + uint64(i%30), RequestID: id, AgentID: audit.PartyID{byte(i%4) << 4}, Argv: []string{"git", "push"}})
+	}
+	for i := range 200 {
+		id, code := audit.RequestID{0, byte(i)}, int32(i%2)
+		r.append(t, &audit.Started{TSUnixMS: 1040 + uint64(i%20), RequestID: id}, &audit.Exit{TSUnixMS: 1050 + uint64(i%20), RequestID: id, Code: &code})
+	}
+	r.fold(t)
+	if err := r.log.Sign(); err != nil {
+		t.Fatal(err)
+	}
+	gone := uint64(0)
+	for _, log := range r.h.Logs() {
+		first, err := log.Retirable(audit.Retention{Segments: 2}, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.m.Retire(t.Context(), nameOf(log), first); err != nil {
+			t.Fatal(err)
+		}
+		gone += log.First()
+	}
+	if gone == 0 {
+		t.Fatal("nothing was retired")
+	}
+	return r
 }
 
 // withTies has more records of one time than are put in order in memory, and a

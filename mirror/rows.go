@@ -22,11 +22,12 @@ import (
 //	r <log> <first> <log> <seq>         -> end of a range that begins at first; the second log and seq are the removal's
 //	x <log> <seq>                       -> line of a removal of ranges, once however many it has
 //	s <log> <seq>                       -> line of a log_succeeded
+//	d <node> <request> <log>            -> seq of the last removal of the task by its request id in that log
 //	i <time> <log> <seq>                -> what the record is, for all records in the order of time
 //	p <kind> <value> <bound> <log> <seq> -> node, request, or nothing: see posting.go
 //	u <node> <request>                  -> bound, log, seq of a started after which no exit is folded
 const (
-	schemaVersion = "7"
+	schemaVersion = "8"
 
 	rowSchema     = 'm'
 	rowLog        = 'l'
@@ -39,6 +40,7 @@ const (
 	rowTime       = 'i'
 	rowPosting    = 'p'
 	rowOpen       = 'u'
+	rowRemoved    = 'd'
 )
 
 // Classes of a task's rows. Tags come first: that a task exists is seen at its
@@ -51,7 +53,7 @@ const (
 // Kinds of records in the values of rowTime.
 const (
 	recordPlain = 0
-	recordTag   = 1 // followed by the request; the node is the log's
+	recordTag   = 1 // followed by the request, and maybe where the task begins (begins.go); the node is the log's
 )
 
 type (
@@ -157,15 +159,6 @@ func (c *cursor) advance(seq uint64, e audit.Event, undo bool) (time, most uint6
 	}
 	*at, *bound = e.Time(), max(*bound, e.Time())
 	return *at, *bound
-}
-
-// taskOfTime is the task that a row of the order of time names, false if it is
-// none of a tag.
-func (s *store) taskOfTime(log logNumber, value []byte) (t taskRef, ok bool) {
-	if value[0] != recordTag {
-		return t, false
-	}
-	return taskRef{s.nodeOfLog(log), [16]byte(value[1:])}, true
 }
 
 func (c cursor) encode() []byte {

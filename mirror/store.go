@@ -25,6 +25,8 @@ type store struct {
 	mu    sync.RWMutex
 	logs  numbers[crdt.Log] // guarded by mu
 	nodes numbers[string]   // guarded by mu
+
+	begins *beginnings // of the fold
 }
 
 var errSchema = errors.New("the view has another schema")
@@ -85,7 +87,7 @@ func tryOpen(dir string) (s *store, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the view in %s: %w", dir, err)
 	}
-	s = &store{ds: ds, logs: newNumbers[crdt.Log](), nodes: newNumbers[string]()}
+	s = &store{ds: ds, logs: newNumbers[crdt.Log](), nodes: newNumbers[string](), begins: newBeginnings()}
 	if err := s.load(); err != nil {
 		return nil, errors.Join(err, ds.Close())
 	}

@@ -29,6 +29,7 @@ type timeRow struct {
 	place place
 	log   logNumber
 	task  taskRef // if it is a tag of one
+	begin begin   // of the task
 	isTag bool
 }
 
@@ -113,7 +114,7 @@ func (r *timeRows) row(key []byte) (row timeRow, err error) {
 	row.log = at.log
 	row.place = place{Time: binaryTime(key), Dot: crdt.Dot{Log: r.e.s.logByNumber(at.log), Seq: at.seq}}
 	err = r.it.Item().Value(func(v []byte) error {
-		row.task, row.isTag = r.e.s.taskOfTime(at.log, v)
+		row.task, row.begin, row.isTag = r.e.s.timeTag(at, row.place.Time, v)
 		return nil
 	})
 	return row, err

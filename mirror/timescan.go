@@ -71,6 +71,9 @@ func (s *timeScan) lists(row timeRow) bool {
 		return false
 	}
 	x, ok := s.seen[row.task]
+	if !ok && s.e.stands(row.task, row.log, row.begin) {
+		return false // it is listed there or before
+	}
 	if !ok {
 		t, err := s.e.task(row.task, row.place.Dot.Node)
 		if err != nil {
