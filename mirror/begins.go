@@ -57,15 +57,29 @@ func (b *beginnings) meet(task taskRef, at ref, bound uint64) begin {
 	return begin{}
 }
 
-// encodeTimeTag makes the value of a tag in the order of time. The begin takes few
-// bytes where it is near.
+// encodeTimeTag makes the value of a tag in the order of time.
 func encodeTimeTag(task taskRef, at ref, time uint64, b begin) []byte {
-	v := append([]byte{recordTag}, task.request[:]...)
-	if b.known {
-		v = binary.AppendUvarint(v, at.seq-b.seq)
-		v = binary.AppendVarint(v, int64(time-b.bound)) // modulo 2^64: a clock may say anything
+	return b.append(append([]byte{recordTag}, task.request[:]...), at, time)
+}
+
+// append writes a begin behind a row's value. It takes few bytes where it is near
+// the row's record and time.
+func (b begin) append(v []byte, at ref, time uint64) []byte {
+	if !b.known {
+		return v
 	}
-	return v
+	v = binary.AppendUvarint(v, at.seq-b.seq)
+	return binary.AppendVarint(v, int64(time-b.bound)) // modulo 2^64: a clock may say anything
+}
+
+// parseBegin reads it, if there is one.
+func parseBegin(v []byte, at ref, time uint64) begin {
+	if len(v) == 0 {
+		return begin{}
+	}
+	back, n := binary.Uvarint(v)
+	ahead, _ := binary.Varint(v[n:])
+	return begin{true, at.seq - back, time - uint64(ahead)}
 }
 
 // timeTag reads it, false if the record is no tag.
@@ -73,13 +87,7 @@ func (s *store) timeTag(at ref, time uint64, value []byte) (t taskRef, b begin, 
 	if value[0] != recordTag {
 		return t, b, false
 	}
-	t = taskRef{s.nodeOfLog(at.log), [16]byte(value[1:])}
-	if rest := value[17:]; len(rest) > 0 {
-		back, n := binary.Uvarint(rest)
-		ahead, _ := binary.Varint(rest[n:])
-		b = begin{true, at.seq - back, time - uint64(ahead)}
-	}
-	return t, b, true
+	return taskRef{s.nodeOfLog(at.log), [16]byte(value[1:])}, parseBegin(value[17:], at, time), true
 }
 
 // stands says whether the record at a task's begin is held, and not removed.

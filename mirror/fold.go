@@ -196,15 +196,15 @@ func (f *folder) operation(op crdt.Op, at ref, line []byte) ([]byte, error) {
 		return nil, err
 	}
 	task := taskRef{node, op.Task.Request}
-	if err := f.post(op, task, at); err != nil {
+	var b begin
+	if tag && !f.undo {
+		b = f.s.begins.meet(task, at, f.bound)
+	}
+	if err := f.post(op, task, at, b); err != nil {
 		return nil, err
 	}
 	if !tag {
 		return []byte{recordPlain}, f.set(keyOf(rowTask, task, classOther, at), line)
-	}
-	var b begin
-	if !f.undo {
-		b = f.s.begins.meet(task, at, f.bound)
 	}
 	return encodeTimeTag(task, at, op.Time, b), f.set(keyOf(rowTask, task, classTag, at), encodeTag(op))
 }

@@ -78,12 +78,13 @@ func postings(op crdt.Op) []posting {
 
 // post puts the postings of an operation, and keeps the set of open tasks: those
 // that were started and have no exit yet.
-func (f *folder) post(op crdt.Op, task taskRef, at ref) error {
-	var value []byte
-	if f.bound != op.Time || !crdt.IsTag(op.Body) { // else the row of the order of time says which task it is
-		value = keyOf(rowPosting, task)[1:]
-	}
+func (f *folder) post(op crdt.Op, task taskRef, at ref, b begin) error {
 	for _, p := range postings(op) {
+		var value []byte
+		// Else the row of the order of time says which task it is, and where it begins.
+		if f.bound != op.Time || !crdt.IsTag(op.Body) || p.kind == postFailed {
+			value = b.append(keyOf(rowPosting, task)[1:], at, f.bound)
+		}
 		if err := f.set(p.key(f.bound, at), value); err != nil {
 			return err
 		}
@@ -194,32 +195,37 @@ type bounded struct {
 // maxOpen bounds the open tasks that are sorted for a question.
 const maxOpen = 20_000
 
-// postedTask is the task of a posting, and where it begins, if that is known.
+// postedTask is the task of a posting, and where it begins, if that is known and
+// stands.
 func (e *env) postedTask(item *badger.Item) (r taskRef, b begin, err error) {
+	place := item.Key()[postingPrefix:] // the bound and the ref
+	bound, at := binary.BigEndian.Uint64(place), parseRef(place[8:])
 	said := false
 	err = item.Value(func(v []byte) error {
-		if said = len(v) == taskRefLen; said {
-			r = parseTaskRef(v)
+		if said = len(v) >= taskRefLen; said {
+			r, b = parseTaskRef(v), parseBegin(v[taskRefLen:], at, bound)
 		}
 		return nil
 	})
-	if err != nil || said {
-		return r, b, err
-	}
-	// Behind the prefix are the bound, which is the time then, and the ref.
-	key := append([]byte{rowTime}, item.Key()[postingPrefix:]...)
-	row, err := e.txn.Get(key)
 	if err != nil {
 		return r, b, err
 	}
-	err = row.Value(func(v []byte) error {
-		at := parseRef(key[9:])
-		if r, b, _ = e.s.timeTag(at, binaryTime(key), v); !e.stands(r, at.log, b) {
-			b = begin{}
+	if !said { // the bound is the time then
+		row, err := e.txn.Get(append([]byte{rowTime}, place...))
+		if err != nil {
+			return r, b, err
 		}
-		return nil
-	})
-	return r, b, err
+		if err := row.Value(func(v []byte) error {
+			r, b, _ = e.s.timeTag(at, bound, v)
+			return nil
+		}); err != nil {
+			return r, b, err
+		}
+	}
+	if !e.stands(r, at.log, b) {
+		b = begin{}
+	}
+	return r, b, nil
 }
 
 // maxValues is how many values of one filter are gone through side by side.
