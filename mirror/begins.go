@@ -33,7 +33,7 @@ type taskBegin struct {
 	begin
 }
 
-// maxBegins bounds the memory: about 6 MB.
+// maxBegins bounds the memory: about 17 MB.
 const maxBegins = 50_000
 
 func newBeginnings() *beginnings { return &beginnings{of: make(map[taskRef]taskBegin)} }

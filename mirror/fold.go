@@ -16,7 +16,7 @@ import (
 )
 
 // One step of the fold is one transaction; these keep it within Badger's limit
-// for one (15% of an 8-MiB table, and 2 to 4 rows a record).
+// for one (15% of a 4-MiB table, and 2 to 4 rows a record).
 const (
 	stepRecords = 2000
 	stepBytes   = 512 << 10

@@ -54,8 +54,8 @@ func openStore(dir string, logger *zap.Logger) (s *store, whole bool, err error)
 // holds all tables of a compaction in memory until its end, and writes them
 // synced, so a compaction must be small: small tables, a small first level, and
 // levels of few times the one above. Each compactor does one a second, however
-// small; two fall behind, levels outgrow their size, and compactions grow with
-// them (docs/benchmarks.md).
+// small: with too few they fall behind, levels outgrow their size, and compactions
+// grow with them (docs/benchmarks.md).
 func storeOptions() *dsbadger.Options {
 	o := dsbadger.DefaultOptions
 	o.SyncWrites = false
@@ -63,13 +63,13 @@ func storeOptions() *dsbadger.Options {
 	o.ValueLogLoadingMode = options.FileIO
 	o.ValueThreshold = 1024
 	o.ValueLogFileSize = 64 << 20
-	o.MaxTableSize = 8 << 20
-	o.LevelOneSize = 32 << 20
+	o.MaxTableSize = 4 << 20
+	o.LevelOneSize = 16 << 20
 	o.LevelSizeMultiplier = 4
 	o.NumMemtables = 2
 	o.NumLevelZeroTables = 2
 	o.NumLevelZeroTablesStall = 4
-	o.NumCompactors = 3
+	o.NumCompactors = 6
 	o.Logger = nil
 	return &o
 }
