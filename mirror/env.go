@@ -1,7 +1,9 @@
 package mirror
 
 import (
+	"cmp"
 	"encoding/binary"
+	"slices"
 	"sort"
 
 	badger "github.com/dgraph-io/badger"
@@ -110,18 +112,21 @@ func (e *env) rangesOf(l crdt.Log) []rangeRow {
 	if ok {
 		return list
 	}
-	n, known := e.s.findLog(l)
-	if known {
-		reach := uint64(0)
-		err := e.scan(keyOf(rowRange, n), func(key, value []byte) (bool, error) {
-			end := binary.BigEndian.Uint64(value)
-			reach = max(reach, end)
-			list = append(list, rangeRow{parseRef(key[1:]).seq, end, reach, parseRef(key[1+refLen:])})
-			return true, nil
-		})
-		if err != nil {
-			e.failed(err)
+	err := e.scan(keyOf(rowRange, string(l.ID[:])), func(key, value []byte) (bool, error) {
+		at := parseRef(key[1+len(l.ID):])
+		for ; len(value) >= 16; value = value[16:] {
+			list = append(list, rangeRow{first: binary.BigEndian.Uint64(value), end: binary.BigEndian.Uint64(value[8:]), at: at})
 		}
+		return true, nil
+	})
+	if err != nil {
+		e.failed(err)
+	}
+	slices.SortFunc(list, func(a, b rangeRow) int { return cmp.Compare(a.first, b.first) })
+	reach := uint64(0)
+	for i := range list {
+		reach = max(reach, list[i].end)
+		list[i].reach = reach
 	}
 	e.ranges[l] = list
 	return list

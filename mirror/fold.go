@@ -124,6 +124,8 @@ type folder struct {
 	bound uint64
 	// opened are the tasks that the step started and did not see end.
 	opened map[taskRef][]byte
+	// later are rows to be taken out once the step is committed.
+	later []map[string][]byte
 }
 
 // set puts a row, or takes it out.
@@ -209,15 +211,40 @@ func (f *folder) operation(op crdt.Op, at ref, line []byte) ([]byte, error) {
 	return encodeTimeTag(task, at, op.Time, b), f.set(keyOf(rowTask, task, classTag, at), encodeTag(op))
 }
 
-// ranges puts a row for each range. A line has room for ten thousand of them, so
-// the line itself is kept once.
+const (
+	// rangesRow is how many ranges one row has.
+	rangesRow = 100
+	// maxRangeRows is how many rows of one removal go with the step's transaction. A
+	// line has room for ten thousand ranges, each of another log.
+	maxRangeRows = 1000
+)
+
+// ranges puts the rows of the ranges, and the line itself once. Only with the line
+// they count, so very many of them may be put before it, and go after it.
 func (f *folder) ranges(b crdt.Removal, at ref, line []byte) error {
+	of := make(map[crdt.Log][]byte) // first and end of each
 	for _, r := range b.Ranges {
-		n, err := f.s.logNumber(f.txn, r.Log, &f.met)
-		if err != nil {
-			return err
+		of[r.Log] = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(of[r.Log], r.First), r.End)
+	}
+	rows := make(map[string][]byte)
+	for log, pairs := range of {
+		n := uint64(0)
+		for part := range slices.Chunk(pairs, 16*rangesRow) {
+			rows[string(keyOf(rowRange, string(log.ID[:]), at, n))] = part
+			n++
 		}
-		if err := f.set(keyOf(rowRange, ref{n, r.First}, at), binary.BigEndian.AppendUint64(nil, r.End)); err != nil {
+	}
+	switch {
+	case len(rows) <= maxRangeRows:
+		for key, value := range rows {
+			if err := f.set([]byte(key), value); err != nil {
+				return err
+			}
+		}
+	case f.undo:
+		f.later = append(f.later, rows)
+	default:
+		if err := f.s.putAll(rows, false); err != nil {
 			return err
 		}
 	}

@@ -297,6 +297,11 @@ func TestManyRanges(t *testing.T) {
 	}
 	a.append(t, removal)
 	a.append(t, removal, request(3, 4, "after"))
+	of := &audit.TaskRemoved{TSUnixMS: 3, Reason: "of many logs"}
+	for i := range 7000 {
+		of.Ranges = append(of.Ranges, audit.SeqRange{Log: audit.PartyID{byte(i), byte(i >> 8)}, First: 0, End: 9})
+	}
+	a.append(t, of)
 	b.append(t, request(4, 5, "other"))
 	a.pull(t, b)
 	a.fold(t)
@@ -306,6 +311,14 @@ func TestManyRanges(t *testing.T) {
 	}
 	if _, view, _ := a.deep(t); view != a.reference(t) {
 		t.Error("the view is not that of the reference")
+	}
+	for more := true; more; { // as retention takes them out
+		if more, err = a.m.unfoldStep(a.log, a.log.Size()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if rows := a.rows(t); rows[rowRange]+rows[rowRemoval] > 0 || rows[rowTime] != 1 {
+		t.Errorf("rows that are left: %v", rows)
 	}
 }
 

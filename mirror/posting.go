@@ -162,9 +162,11 @@ func (e *env) inOrder(logs []Held) (single, ok bool, err error) {
 // hasRanges says whether any removal of ranges is folded, and whether one leaves
 // records before what it removes.
 func (e *env) hasRanges() (any, inner bool, err error) {
-	err = e.scan([]byte{rowRange}, func(key, _ []byte) (bool, error) {
+	err = e.scan([]byte{rowRange}, func(_, value []byte) (bool, error) {
 		any = true
-		inner = inner || parseRef(key[1:]).seq > 0
+		for ; len(value) >= 16 && !inner; value = value[16:] {
+			inner = binary.BigEndian.Uint64(value) > 0
+		}
 		return !inner, nil
 	})
 	return any, inner, err

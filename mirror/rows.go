@@ -19,7 +19,7 @@ import (
 //	c <log>                             -> cursor
 //	t <node> <request> 0 <log> <seq>    -> a tag: a record of that task (tagcodec.go)
 //	t <node> <request> 1 <log> <seq>    -> line of another operation on that task
-//	r <log> <first> <log> <seq>         -> end of a range that begins at first; the second log and seq are the removal's
+//	r <log id> <log> <seq> <n>          -> the n-th ranges of that log that the removal at <log> <seq> takes away
 //	x <log> <seq>                       -> line of a removal of ranges, once however many it has
 //	s <log> <seq>                       -> line of a log_succeeded
 //	d <node> <request> <log>            -> seq of the last removal of the task by its request id in that log
@@ -27,7 +27,7 @@ import (
 //	p <kind> <value> <bound> <log> <seq> -> node, request, or nothing: see posting.go
 //	u <node> <request>                  -> bound, log, seq of a started after which no exit is folded
 const (
-	schemaVersion = "8"
+	schemaVersion = "9"
 
 	rowSchema     = 'm'
 	rowLog        = 'l'

@@ -256,6 +256,24 @@ func (s *store) commit(txn *badger.Txn, met fresh) error {
 	return nil
 }
 
+// putAll puts rows, or takes them out, in as many transactions as that takes.
+func (s *store) putAll(rows map[string][]byte, out bool) error {
+	batch := s.ds.DB.NewWriteBatch()
+	defer batch.Cancel()
+	for key, value := range rows {
+		var err error
+		if out {
+			err = batch.Delete([]byte(key))
+		} else {
+			err = batch.Set([]byte(key), value)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return batch.Flush()
+}
+
 func (s *store) logByNumber(n logNumber) crdt.Log {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

@@ -62,7 +62,15 @@ func (m *Mirror) unfoldStep(log Held, first uint64) (bool, error) {
 		if err := f.run(r, first, records); err != nil {
 			return false, err
 		}
-		return true, m.store.commit(txn, f.met)
+		if err := m.store.commit(txn, f.met); err != nil {
+			return false, err
+		}
+		for _, rows := range f.later {
+			if err := m.store.putAll(rows, true); err != nil {
+				return false, err
+			}
+		}
+		return true, nil
 	})
 }
 
