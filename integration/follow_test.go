@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -11,6 +12,20 @@ import (
 	"auditmesh/internal/api"
 	"auditmesh/mirror"
 )
+
+// lines starts a command that goes on until the test ends, and reads what it prints.
+func lines(t *testing.T, cmd *exec.Cmd) *bufio.Scanner {
+	t.Helper()
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Signal(syscall.SIGKILL); cmd.Wait() })
+	return bufio.NewScanner(out)
+}
 
 // log -f begins with what is there and goes on, each record of each log once and
 // in order, also with what comes from a peer.
@@ -22,16 +37,7 @@ func TestLogFollows(t *testing.T) {
 	a, b := nodes[0], nodes[1]
 	a.appendN("there", 10)
 	eventually(t, waitLimit, "both nodes converge", func() bool { return converged(nodes...) })
-	cmd := b.command("log", "-f", "-n", "4", "--json", "--node", a.id[len(a.id)-8:])
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { cmd.Process.Signal(syscall.SIGKILL); cmd.Wait() }()
-	sc := bufio.NewScanner(out)
+	sc := lines(t, b.command("log", "-f", "-n", "4", "--json", "--node", a.id[len(a.id)-8:]))
 	next := func(want string) {
 		t.Helper()
 		if !sc.Scan() {
@@ -62,16 +68,7 @@ func TestTasksFollow(t *testing.T) {
 	a, b := nodes[0], nodes[1]
 	a.must("exec", "--", "true")
 	eventually(t, waitLimit, "both nodes converge", func() bool { return converged(nodes...) })
-	cmd := b.command("tasks", "-f", "--unreviewed", "--json")
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { cmd.Process.Signal(syscall.SIGKILL); cmd.Wait() }()
-	sc := bufio.NewScanner(out)
+	sc := lines(t, b.command("tasks", "-f", "--unreviewed", "--json"))
 	next := func() (c mirror.Change) {
 		t.Helper()
 		if !sc.Scan() {

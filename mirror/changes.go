@@ -179,7 +179,7 @@ func (c *changes) changed(ctx context.Context, op crdt.Op) error {
 	if removal, ok := op.Body.(crdt.Removal); ok {
 		for _, r := range removal.Ranges {
 			if l, held := c.m.holdings.Log(nameOfLog(r.Log)); held {
-				if err := c.look(ctx, l, r.First, min(r.End, c.at[nameOf(l)]), c.removed); err != nil {
+				if err := c.look(ctx, l, max(r.First, l.First()), min(r.End, c.at[nameOf(l)]), c.removed); err != nil {
 					return err
 				}
 			}

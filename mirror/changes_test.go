@@ -85,10 +85,13 @@ func TestChanges(t *testing.T) {
 	for _, id := range []byte{1, 2, 9} {
 		expect(all, id, "")
 	}
-	select {
-	case c := <-other:
+	// Another node's subscriber was told nothing of all that.
+	b := newReplica(t, 2)
+	b.append(t, asked(7))
+	r.pull(t, b)
+	r.fold(t)
+	if c := <-other; c.Node != peerOf(2) || c.RequestID[:2] != "07" || c.Task == nil {
 		t.Errorf("another node's subscriber was told %+v", c)
-	default:
 	}
 }
 
