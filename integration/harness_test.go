@@ -17,9 +17,8 @@ import (
 	"auditmesh/internal/api"
 )
 
-// binary is the program under test, and simplefold the simple fold that shares no
-// code with it; both are built once.
-var binary, simplefold string
+// binary is the program under test, built once.
+var binary string
 
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
@@ -29,8 +28,8 @@ func TestMain(m *testing.M) {
 			return 1
 		}
 		defer os.RemoveAll(dir)
-		binary, simplefold = filepath.Join(dir, "auditmesh"), filepath.Join(dir, "simplefold")
-		build := exec.Command("go", "build", "-o", dir, "auditmesh/cmd/auditmesh", "auditmesh/integration/simplefold")
+		binary = filepath.Join(dir, "auditmesh")
+		build := exec.Command("go", "build", "-o", binary, "auditmesh/cmd/auditmesh")
 		if out, err := build.CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
 			return 1

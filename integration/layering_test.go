@@ -27,7 +27,6 @@ var allowed = map[string]struct {
 	"internal/node":                {[]string{"audit", "crdt", "mirror", "gossip", "internal/api", "internal/durable"}, "the only place that sees all"},
 	"cmd/auditmesh":                {[]string{"audit", "crdt", "mirror", "gossip", "internal/api", "internal/durable", "internal/node"}, "the command line; of the view the words of a query"},
 	"integration":                  {nil, "tests alone"},
-	"integration/simplefold":       {nil, "the fold once more, from docs/formats.md alone"},
 	"integration/subscriber":       {nil, "an example built on docs/formats.md alone"},
 }
 
