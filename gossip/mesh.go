@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	"github.com/libp2p/go-libp2p/core/crypto"
@@ -75,6 +76,8 @@ type Mesh struct {
 	catchUp  *catchUp
 	wantDial chan struct{} // wakes the dialer after a disconnect
 
+	published atomic.Uint64 // set by publish alone
+
 	mu   sync.RWMutex
 	host host.Host // guarded by mu; nil unless Run runs
 }
@@ -137,6 +140,11 @@ func parseMembers(ids []string, self peer.ID, count *Counters) (*members, error)
 
 // Counters are this mesh's.
 func (m *Mesh) Counters() *Counters { return &m.counters }
+
+// Published is the size up to which the own log was given to the topic since
+// the mesh joined it. What was signed before that counts as published: catch-up
+// brings it to whoever lacks it. 0 until Run has joined.
+func (m *Mesh) Published() uint64 { return m.published.Load() }
 
 // Addresses are where the node listens, each with its peer id, as others may
 // use them to bootstrap. Empty unless Run runs.

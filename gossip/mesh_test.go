@@ -190,7 +190,7 @@ func converge(t testing.TB, nodes ...*member) {
 				return false
 			}
 		}
-		return nodes[0].own.SignedSize() == nodes[0].own.Size()
+		return nodes[0].own.SignedSize() == nodes[0].own.Size() && nodes[0].Published() == nodes[0].own.Size()
 	})
 }
 

@@ -151,13 +151,13 @@ const publishEvery = 25 * time.Millisecond
 func (m *Mesh) publish(ctx context.Context, topic *pubsub.Topic) error {
 	wake, cancel := m.opts.Own.Subscribe()
 	defer cancel()
-	sent := m.opts.Own.SignedSize()
+	m.published.Store(m.opts.Own.SignedSize())
 	for {
 		if err := m.opts.Own.Sign(); err != nil {
 			m.opts.Logger.Debug("nothing is published while nothing can be signed", zap.Error(err))
 		}
-		for size := m.opts.Own.SignedSize(); sent < size; {
-			b, err := m.opts.Own.Batch(sent)
+		for size := m.opts.Own.SignedSize(); m.published.Load() < size; {
+			b, err := m.opts.Own.Batch(m.published.Load())
 			if err != nil {
 				m.opts.Logger.Error("own records could not be read for publishing", zap.Error(err))
 				break
@@ -170,7 +170,7 @@ func (m *Mesh) publish(ctx context.Context, topic *pubsub.Topic) error {
 				return err
 			}
 			m.counters.Published.Add(1)
-			sent = endOf(b)
+			m.published.Store(endOf(b))
 		}
 		pause := time.NewTimer(publishEvery)
 		select {

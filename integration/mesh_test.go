@@ -77,6 +77,10 @@ func TestThreeNodesConverge(t *testing.T) {
 	eventually(t, waitLimit, "live again", func() bool { return converged(nodes...) })
 	sameBytes(t, nodes...)
 	for _, n := range nodes {
+		eventually(t, waitLimit, "all of the own log is published", func() bool {
+			st := n.deep()
+			return st.Published == st.Size && st.Published > 0
+		})
 		st := n.deep()
 		if st.Counters["invalid"]+st.Counters["conflicts"]+st.Counters["own_log_ahead"] > 0 {
 			t.Errorf("%s counted faults among honest nodes: %v", n.name, st.Counters)

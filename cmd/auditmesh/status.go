@@ -35,7 +35,7 @@ func (a *app) showStatus(st api.Status) error {
 	row("Node", "%s", st.Node)
 	row("Running", "since %s, process %d, version %s", clock(uint64(st.Started)), st.PID, st.Version)
 	row("Data", "%s", st.DataDir)
-	row("Log", "%s, %d records, %d signed, %s", st.State, st.Size, st.Signed, orNone(st.LogPath))
+	row("Log", "%s, %d records, %d signed, %d published, %s", st.State, st.Size, st.Signed, st.Published, orNone(st.LogPath))
 	if st.WriteFailures > 0 {
 		row("Failures", "%d writes failed, last: %s", st.WriteFailures, st.LastFailure)
 	}

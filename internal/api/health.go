@@ -98,6 +98,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	gauge("log_writable", "1 if events can be appended.", truth(st.State == "ok"))
 	gauge("log_records", "Records of the own log.", float64(st.Size))
 	gauge("log_signed_records", "Records of the own log under its last checkpoint.", float64(st.Signed))
+	gauge("log_published_records", "Records of the own log that were given to the mesh's topic, or signed before the node joined it.", float64(st.Published))
 	counter("log_write_failures_total", "Writes and syncs of the own log that failed since the node started.", st.WriteFailures)
 	gauge("disk_free_bytes", "Free on the log's disk, 0 if nobody looks.", float64(st.FreeBytes))
 	gauge("disk_floor_bytes", "Configured floor of free space.", float64(st.MinFreeBytes))

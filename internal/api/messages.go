@@ -21,6 +21,7 @@ type Status struct {
 	LogPath       string `json:"log_path"`
 	Size          uint64 `json:"size"`
 	Signed        uint64 `json:"signed"`
+	Published     uint64 `json:"published"` // given to the mesh's topic, or offered by catch-up since before; 0 without a mesh
 	Root          string `json:"root"`
 	State         string `json:"state"` // "ok", or why nothing can be appended
 	WriteFailures uint64 `json:"audit_write_failures"`

@@ -163,6 +163,7 @@ func (n *Node) meshStatus(st *api.Status) {
 	if n.mesh == nil {
 		return
 	}
+	st.Published = min(n.mesh.Published(), st.Signed) // which was read before
 	st.Addresses, st.Counters = append(st.Addresses, n.mesh.Addresses()...), n.mesh.Counters().Snapshot()
 	for _, p := range n.mesh.Peers() {
 		st.Members++
