@@ -8,8 +8,10 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"time"
 
 	badger "github.com/dgraph-io/badger"
+	"go.uber.org/zap"
 
 	"auditmesh/audit"
 	"auditmesh/crdt"
@@ -30,12 +32,8 @@ var errContradiction = errors.New("the view does not fit the files")
 func (m *Mirror) foldAll(ctx context.Context) error {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	readers := make(map[audit.LogName]*audit.Reader)
-	defer func() {
-		for _, r := range readers {
-			r.Close()
-		}
-	}()
+	r := newRound()
+	defer r.close()
 	failed := make(map[audit.LogName]error)
 	for more := true; more; {
 		more = false
@@ -47,7 +45,7 @@ func (m *Mirror) foldAll(ctx context.Context) error {
 			if failed[name] != nil {
 				continue
 			}
-			advanced, err := m.step(log, readers)
+			advanced, err := m.step(log, r)
 			if err != nil {
 				failed[name] = fmt.Errorf("fold log %s: %w", name, err)
 			}
@@ -56,15 +54,21 @@ func (m *Mirror) foldAll(ctx context.Context) error {
 				m.changed.Notify()
 			}
 		}
+		if err := m.progress(r, time.Now()); err != nil {
+			return err
+		}
+	}
+	if r.behind {
+		m.logger.Info("the view has caught up with what is held", zap.Uint64("folded", r.records))
 	}
 	return errors.Join(slices.Collect(maps.Values(failed))...)
 }
 
 // step folds the next records of one log: rows and cursor in one transaction.
-func (m *Mirror) step(log Held, readers map[audit.LogName]*audit.Reader) (bool, error) {
+func (m *Mirror) step(log Held, r *round) (bool, error) {
 	m.stepping.Lock()
 	defer m.stepping.Unlock()
-	return m.sized(func(records int) (bool, error) { return m.stepOf(records, log, readers) })
+	return m.sized(func(records int) (bool, error) { return m.stepOf(records, log, r) })
 }
 
 // sized takes a step of fewer records where more are too much for one transaction.
@@ -77,7 +81,7 @@ func (m *Mirror) sized(step func(records int) (bool, error)) (bool, error) {
 	}
 }
 
-func (m *Mirror) stepOf(records int, log Held, readers map[audit.LogName]*audit.Reader) (bool, error) {
+func (m *Mirror) stepOf(records int, log Held, round *round) (bool, error) {
 	name := nameOf(log)
 	txn := m.store.ds.DB.NewTransaction(true)
 	defer txn.Discard()
@@ -95,19 +99,23 @@ func (m *Mirror) stepOf(records int, log Held, readers map[audit.LogName]*audit.
 	if cur.Size == size {
 		return false, nil
 	}
-	r := readers[name]
+	r := round.readers[name]
 	if r == nil || r.Seq() != cur.Size {
 		if r != nil {
 			r.Close()
 		}
 		r = log.Reader(cur.Size)
-		readers[name] = r
+		round.readers[name] = r
 	}
 	f := folder{s: m.store, txn: txn, log: logOf(name), cur: cur}
 	if err := f.run(r, size, records); err != nil {
 		return false, err
 	}
-	return true, m.store.commit(txn, f.met)
+	if err := m.store.commit(txn, f.met); err != nil {
+		return false, err
+	}
+	round.records += f.cur.Size - cur.Size
+	return true, nil
 }
 
 // folder is one step.

@@ -32,6 +32,9 @@ func (c *logCmd) Run(a *app) error {
 	if len(filter.States) > 0 {
 		return &exitError{exitUsage, errors.New("records have no state: `auditmesh tasks state=…` lists tasks by it")}
 	}
+	if err := a.warnBehind(); err != nil {
+		return err
+	}
 	q := api.LogQuery{Filter: filter, Limit: c.Lines, Follow: c.Follow}
 	return client.Log(a.ctx, q, func(l api.LogLine) error {
 		if a.opts.JSON {

@@ -13,6 +13,9 @@ type showCmd struct {
 
 // Run shows the tasks of all nodes with that request id.
 func (c *showCmd) Run(a *app) error {
+	if err := a.warnBehind(); err != nil {
+		return err
+	}
 	items, err := a.client().Task(a.ctx, c.ID)
 	if err != nil {
 		return err
@@ -56,9 +59,12 @@ func (a *app) showTask(it crdt.Item) {
 	if r := it.Review; r.State != crdt.Empty {
 		row("Review", "%s by %s at %s on %s", r.State, printable(r.By), clock(r.Time), short(r.Node))
 	}
-	for name, v := range map[string]*string{"Note": it.Review.Note, "Priority": it.Review.Priority, "Assignee": it.Review.Assignee} {
-		if v != nil {
-			row(name, "%s", printable(*v))
+	for _, set := range []struct {
+		name  string
+		value *string
+	}{{"Note", it.Review.Note}, {"Priority", it.Review.Priority}, {"Assignee", it.Review.Assignee}} {
+		if set.value != nil {
+			row(set.name, "%s", printable(*set.value))
 		}
 	}
 	for _, r := range it.Records {

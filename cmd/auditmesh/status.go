@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"auditmesh/internal/api"
+	"auditmesh/mirror"
 )
 
 type statusCmd struct {
@@ -58,6 +59,9 @@ func (a *app) showStatus(st api.Status) error {
 	}
 	row("Digest", "%s", st.Digest)
 	row("Holdings", "%s", st.Holdings)
+	if text := behind(st); text != "" {
+		row("Behind", "%s", text)
+	}
 	if st.ViewHash != "" {
 		row("View", "%s, %d tasks", st.ViewHash, *st.Tasks)
 	}
@@ -91,6 +95,31 @@ func (a *app) showStatus(st api.Status) error {
 		rows = append(rows, []string{short(node), short(log), fmt.Sprint(h.First), fmt.Sprint(h.Stored), fmt.Sprint(h.Signed), fmt.Sprint(h.Size), fmt.Sprint(h.LagRecords), fmt.Sprint(h.HeldBy), fmt.Sprint(h.Unreadable), own})
 	}
 	return table(a.stdout, []string{"NODE", "LOG", "FIRST", "HELD", "SIGNED", "IN VIEW", "LAG", "HELD BY", "UNREADABLE", ""}, rows)
+}
+
+// behind says how far the view is behind what is held, as while it is rebuilt;
+// empty if it merely keeps up.
+func behind(st api.Status) string {
+	if st.Unfolded < mirror.ManyUnfolded {
+		return ""
+	}
+	var held uint64
+	for _, h := range st.Vector {
+		held += h.Stored - min(h.Stored, h.First)
+	}
+	return fmt.Sprintf("%d of the %d records that are held here are not in the view yet (%d%% are)", st.Unfolded, held, 100*(held-min(held, st.Unfolded))/held)
+}
+
+// warnBehind tells who asks the view that it does not have everything yet.
+func (a *app) warnBehind() error {
+	st, err := a.client().Status(a.ctx, false)
+	if err != nil {
+		return err
+	}
+	if text := behind(st); text != "" {
+		fmt.Fprintln(a.stderr, "The view is being made: "+text+".")
+	}
+	return nil
 }
 
 func orNone(s string) string {

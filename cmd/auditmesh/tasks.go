@@ -36,6 +36,9 @@ func (c *tasksCmd) Run(a *app) error {
 	}
 	c.add(&filter)
 	filter.Removed, filter.OnlyRemoved = c.Removed, c.OnlyRemoved
+	if err := a.warnBehind(); err != nil {
+		return err
+	}
 	if c.Follow {
 		if c.Oldest || c.After != "" {
 			return &exitError{exitUsage, errors.New("--follow begins with the newest tasks: give it without --oldest and --after")}

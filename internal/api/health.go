@@ -110,6 +110,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	gauge("peers_connected", "Members of the mesh that are connected.", float64(st.Peers))
 	gauge("members", "Members of the mesh.", float64(st.Members))
 	counter("view_rebuilds_total", "Times the view was made anew since the node started.", st.Rebuilds)
+	gauge("view_unfolded_records", "Records that are durable here and not in the view.", float64(st.Unfolded))
 	gauge("damaged_copies", "Copies that cannot be read.", float64(len(st.Damaged)))
 	for name, k := range st.Counters {
 		out <- prometheus.MustNewConstMetric(desc("mesh_total", "What happened in the mesh since the node started, by kind.", "kind"), prometheus.CounterValue, float64(k), name)

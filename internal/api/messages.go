@@ -43,6 +43,7 @@ type Status struct {
 	Members   int               `json:"members"`
 	Counters  map[string]uint64 `json:"counters,omitempty"`
 	Rebuilds  uint64            `json:"view_rebuilds"`
+	Unfolded  uint64            `json:"view_unfolded"` // records that are durable here and not in the view
 	Damaged   map[string]string `json:"damaged_copies,omitempty"`
 	Conflicts map[string]int    `json:"conflicts,omitempty"`
 

@@ -100,6 +100,7 @@ func (n *Node) Status(deep bool) (api.Status, error) {
 		peers = n.mesh.Peers()
 	}
 	for _, l := range view.Logs {
+		st.Unfolded += l.Size - min(l.Size, l.Folded)
 		h := api.Held{First: l.First, Size: l.Folded, Stored: l.Size, Signed: l.Signed, Unreadable: l.Unreadable, Unknown: l.Unknown}
 		spread(&h, l, peers)
 		st.Vector[l.Name.String()] = h

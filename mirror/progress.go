@@ -1,0 +1,80 @@
+package mirror
+
+import (
+	"time"
+
+	badger "github.com/dgraph-io/badger"
+	"go.uber.org/zap"
+
+	"auditmesh/audit"
+)
+
+// ManyUnfolded is from how many records on that are held and not in the view the
+// view is behind, as after a rebuild, and does not merely keep up: the fold takes
+// a quarter of a second for them.
+const ManyUnfolded = 10_000
+
+// sayEvery is how often a long round of the fold logs how far it is.
+const sayEvery = 10 * time.Second
+
+// round is the fold of all logs until nothing is new.
+type round struct {
+	readers map[audit.LogName]*audit.Reader
+	records uint64 // folded
+
+	said   time.Time // when progress was looked at last
+	saidAt uint64    // records then
+	behind bool      // whether it was logged
+}
+
+func newRound() *round {
+	return &round{readers: make(map[audit.LogName]*audit.Reader), said: time.Now()}
+}
+
+func (r *round) close() {
+	for _, reader := range r.readers {
+		reader.Close()
+	}
+}
+
+// progress logs how far a round is, if it is time to and the view is behind.
+func (m *Mirror) progress(r *round, now time.Time) error {
+	passed := now.Sub(r.said)
+	if passed < sayEvery {
+		return nil
+	}
+	var left uint64
+	err := m.store.ds.DB.View(func(txn *badger.Txn) (err error) {
+		left, err = m.unfolded(m.store, txn)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	rate := float64(r.records-r.saidAt) / passed.Seconds()
+	r.said, r.saidAt = now, r.records
+	if left < ManyUnfolded {
+		return nil
+	}
+	r.behind = true
+	fields := []zap.Field{zap.Uint64("folded", r.records), zap.Uint64("left", left), zap.Float64("per_second", rate)}
+	if rate > 0 {
+		fields = append(fields, zap.Duration("remaining", time.Duration(float64(left)/rate)*time.Second))
+	}
+	m.logger.Info("the view is behind what is held, and is being folded", fields...)
+	return nil
+}
+
+// unfolded counts the records that are held and not in a transaction's view.
+func (m *Mirror) unfolded(s *store, txn *badger.Txn) (n uint64, err error) {
+	for _, l := range m.holdings.Logs() {
+		c, err := s.cursorOf(txn, l)
+		if err != nil {
+			return n, err
+		}
+		if size := l.Size(); size > c.Size {
+			n += size - c.Size
+		}
+	}
+	return n, nil
+}
