@@ -57,9 +57,9 @@ func (m *Mirror) progress(r *round, now time.Time) error {
 		return nil
 	}
 	r.behind = true
-	fields := []zap.Field{zap.Uint64("folded", r.records), zap.Uint64("left", left), zap.Float64("per_second", rate)}
+	fields := []zap.Field{zap.Uint64("folded", r.records), zap.Uint64("left", left), zap.Uint64("per_second", uint64(rate))}
 	if rate > 0 {
-		fields = append(fields, zap.Duration("remaining", time.Duration(float64(left)/rate)*time.Second))
+		fields = append(fields, zap.Duration("remaining", time.Duration(float64(left)/rate*float64(time.Second)).Round(100*time.Millisecond)))
 	}
 	m.logger.Info("the view is behind what is held, and is being folded", fields...)
 	return nil

@@ -45,7 +45,7 @@ func TestProgress(t *testing.T) {
 	rate := float64(n) / sayEvery.Seconds()
 	if said := say(sayEvery); n == 0 || len(said) != 1 {
 		t.Fatalf("%d records folded, logged %v", n, said)
-	} else if m := said[0].ContextMap(); m["folded"] != n || m["left"] != left || m["per_second"] != rate || m["remaining"] != time.Duration(float64(left)/rate)*time.Second {
+	} else if m := said[0].ContextMap(); m["folded"] != n || m["left"] != left || m["per_second"] != uint64(rate) || m["remaining"] != time.Duration(float64(left)/rate*float64(time.Second)) {
 		t.Errorf("%d folded, %d left, logged %v", n, left, m)
 	}
 	for long.records <= stepRecords {
