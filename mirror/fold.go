@@ -114,6 +114,7 @@ func (m *Mirror) stepOf(records int, log Held, round *round) (bool, error) {
 	if err := m.store.commit(txn, f.met); err != nil {
 		return false, err
 	}
+	m.reached.set(name, f.cur, m.now())
 	round.records += f.cur.Size - cur.Size
 	return true, nil
 }

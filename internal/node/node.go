@@ -29,6 +29,7 @@ type Node struct {
 	id       Identity
 	logger   *zap.Logger
 	started  time.Time
+	now      func() time.Time
 	log      *audit.Log      // nil: auditing is disabled
 	follower *audit.Follower // nil: nothing is followed
 	holdings *mirror.Holdings
@@ -46,7 +47,7 @@ func Open(cfg Config, logger *zap.Logger) (n *Node, err error) {
 	if err != nil {
 		return nil, err
 	}
-	n = &Node{cfg: cfg, id: id, logger: logger, started: time.Now()}
+	n = &Node{cfg: cfg, id: id, logger: logger, started: time.Now(), now: time.Now}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.Close())
