@@ -27,8 +27,8 @@ type Batch struct {
 type VerifiedBatch struct {
 	*Batch
 	Head   Checkpoint
-	hashed []hashedLine
-	start  Frontier
+	Leaves []Hash // of its lines, in order
+	ends   []int  // where each line ends in Lines, its newline included
 }
 
 // End is the size of the log after the batch.
@@ -36,11 +36,19 @@ func (v *VerifiedBatch) End() uint64 { return v.Head.Size }
 
 // Line is the line with that seq, without its newline. It panics outside the batch.
 func (v *VerifiedBatch) Line(seq uint64) []byte {
-	offset := 0
-	for _, l := range v.hashed[:seq-v.First] {
-		offset += l.length
+	return v.Lines[v.start(seq) : v.ends[seq-v.First]-1]
+}
+
+// From are the lines from the one with that seq on, each with its newline. It
+// panics outside [First, End].
+func (v *VerifiedBatch) From(seq uint64) []byte { return v.Lines[v.start(seq):] }
+
+// start is where the line with that seq begins in Lines.
+func (v *VerifiedBatch) start(seq uint64) int {
+	if seq == v.First {
+		return 0
 	}
-	return v.Lines[offset : offset+v.hashed[seq-v.First].length-1]
+	return v.ends[seq-v.First-1]
 }
 
 // ErrRoot is returned for lines that do not lead to the signed root.
@@ -59,8 +67,7 @@ func (b *Batch) Verify() (*VerifiedBatch, error) {
 	if count > MaxBatchRecords {
 		return nil, fmt.Errorf("a batch of %d records: the limit is %d", count, MaxBatchRecords)
 	}
-	start := Frontier{Size: b.First, Hashes: b.Frontier}
-	if err := start.Check(); err != nil {
+	if err := (Frontier{Size: b.First, Hashes: b.Frontier}).Check(); err != nil {
 		return nil, err
 	}
 	head, err := ParseCheckpoint(b.Checkpoint)
@@ -73,21 +80,33 @@ func (b *Batch) Verify() (*VerifiedBatch, error) {
 	if head.Size != b.First+uint64(count) {
 		return nil, fmt.Errorf("the batch ends at record %d, its checkpoint states %d", b.First+uint64(count), head.Size)
 	}
-	v := &VerifiedBatch{Batch: b, Head: head, start: start, hashed: hashLines(b.Lines, count)}
-	if b.First == 0 && v.hashed[0].hash != b.Log.ID {
+	v := &VerifiedBatch{Batch: b, Head: head}
+	v.hashLines(count)
+	if b.First == 0 && v.Leaves[0] != b.Log.ID {
 		return nil, errors.New("the log id is not the hash of the batch's first record")
 	}
-	if v.frontierAt(head.Size).Root() != head.Root {
+	if v.FrontierAt(head.Size).Root() != head.Root {
 		return nil, ErrRoot
 	}
 	return v, nil
 }
 
-// frontierAt is the frontier at a size within [First, End].
-func (v *VerifiedBatch) frontierAt(size uint64) Frontier {
-	f := v.start.Clone()
-	for _, l := range v.hashed[:size-v.First] {
-		f.Append(l.hash)
+func (v *VerifiedBatch) hashLines(count int) {
+	v.Leaves, v.ends = make([]Hash, 0, count), make([]int, 0, count)
+	var h LeafHasher
+	for start := 0; start < len(v.Lines); {
+		end := start + bytes.IndexByte(v.Lines[start:], '\n') + 1
+		v.Leaves = append(v.Leaves, h.Hash(v.Lines[start:end-1]))
+		v.ends = append(v.ends, end)
+		start = end
+	}
+}
+
+// FrontierAt is the frontier at a size within [First, End].
+func (v *VerifiedBatch) FrontierAt(size uint64) Frontier {
+	f := Frontier{Size: v.First, Hashes: v.Frontier}.Clone()
+	for _, leaf := range v.Leaves[:size-v.First] {
+		f.Append(leaf)
 	}
 	return f
 }

@@ -265,7 +265,7 @@ func (c *chain) frontierAt(size uint64) (Frontier, int64, error) {
 	c.mu.RUnlock()
 	r := newReader(c, from)
 	defer r.Close()
-	lh := newLineHasher()
+	var lh lineHasher
 	for n := from; n < size; n++ {
 		rec, err := r.Next()
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -29,7 +30,7 @@ type LogName struct {
 }
 
 // IDString is the log id in lower-case hex.
-func (n LogName) IDString() string { return PartyID(n.ID).String() }
+func (n LogName) IDString() string { return hex.EncodeToString(n.ID[:]) }
 
 func (n LogName) String() string { return n.Peer + "/" + n.IDString() }
 
@@ -42,9 +43,15 @@ func (n LogName) Compare(m LogName) int {
 }
 
 // ParseLogID reads a log id in lower-case hex.
-func ParseLogID(s string) (Hash, error) {
-	id, err := ParsePartyID(s)
-	return Hash(id), err
+func ParseLogID(s string) (id Hash, err error) {
+	// A name with two spellings would be two names.
+	if len(s) != 2*len(id) || strings.ToLower(s) != s {
+		return id, fmt.Errorf("a log id has %d lower-case hex digits, %.80q has not", 2*len(id), s)
+	}
+	if _, err := hex.Decode(id[:], []byte(s)); err != nil {
+		return id, fmt.Errorf("a log id has %d lower-case hex digits, %.80q has not", 2*len(id), s)
+	}
+	return id, nil
 }
 
 // Checkpoint states that a log has Size records and this Merkle root. Note is

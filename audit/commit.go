@@ -71,9 +71,9 @@ func (l *Log) AppendAsync(events []Event, done func(first Position, err error)) 
 	return nil
 }
 
-// appendLines is AppendBatch of n lines as they are, each with its newline: of a
+// AppendLines is AppendBatch of n lines as they are, each with its newline: of a
 // followed file, which any program may have written.
-func (l *Log) appendLines(ctx context.Context, lines []byte, n int) (Position, error) {
+func (l *Log) AppendLines(ctx context.Context, lines []byte, n int) (Position, error) {
 	g := &group{buf: lines, lines: hashLines(lines, n), lead: make(chan struct{}), done: make(chan struct{})}
 	return l.commitOrJoin(ctx, g)
 }
@@ -237,7 +237,7 @@ func (l *Log) writeSynced(buf []byte) (displaced bool, err error) {
 func (l *Log) poisonLocked(err error) {
 	l.failed, l.lastErr = err, err.Error()
 	l.failures.Add(1)
-	l.incidentLocked().failed(err)
+	l.failedLocked(err)
 	l.opts.Logger.Error("a write of the log failed: appends are refused until it has recovered", zap.Error(err))
 	l.wake()
 }

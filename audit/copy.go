@@ -148,7 +148,7 @@ func (c *Copy) Begin(v *VerifiedBatch) (Outcome, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.Size() == 0 && v.First > 0 {
-		at := v.frontierAt(v.First)
+		at := v.FrontierAt(v.First)
 		if err := createCopySegment(c.fsys, c.files, c.name, at); err != nil {
 			return Hole, fmt.Errorf("begin the copy of %s: %w", c.name, err)
 		}
@@ -170,23 +170,19 @@ func (c *Copy) extend(v *VerifiedBatch) (Outcome, error) {
 	if err != nil {
 		return Hole, err
 	}
-	if !ours.Equal(v.frontierAt(common)) {
+	if !ours.Equal(v.FrontierAt(common)) {
 		return Conflict, nil
 	}
 	if v.End() <= size {
 		return Known, nil
 	}
-	more := v.hashed[size-v.First:]
-	total := 0
-	for _, l := range more {
-		total += l.length
-	}
-	if err := c.store(v.Lines[len(v.Lines)-total:]); err != nil {
+	lines := v.From(size)
+	if err := c.store(lines); err != nil {
 		return Hole, fmt.Errorf("extend the copy of %s: %w", c.name, err)
 	}
 	_, bytes := c.chain.head()
-	grown := pieces(size, c.chain.segmentOf(noLimit).bytes, more)
-	a := anchor{size: v.Head.Size, root: v.Head.Root, pos: bytes + int64(total), note: v.Head.Note}
+	grown := pieces(size, c.chain.segmentOf(noLimit).bytes, withHashes(lines, v.Leaves[size-v.First:]))
+	a := anchor{size: v.Head.Size, root: v.Head.Root, pos: bytes + int64(len(lines)), note: v.Head.Note}
 	if err := c.kept.add(func() { c.chain.grow(grown) }, a); err != nil {
 		return Hole, err
 	}

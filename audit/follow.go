@@ -85,6 +85,8 @@ func NewFollower(log *Log, o FollowOptions) *Follower {
 	return &Follower{opts: o, log: log, src: source{fsys: o.FS, path: o.Path, now: o.Now}, status: FollowStatus{Path: o.Path}}
 }
 
+func (f *Follower) ms() uint64 { return uint64(f.opts.Now().UnixMilli()) }
+
 // Status is safe for concurrent use.
 func (f *Follower) Status() FollowStatus {
 	f.mu.Lock()
@@ -248,7 +250,7 @@ func (f *Follower) copyLines(ctx context.Context) (n int, err error) {
 	if n == 0 {
 		return 0, nil
 	}
-	pos, err := f.log.appendLines(ctx, buf, n)
+	pos, err := f.log.AppendLines(ctx, buf, n)
 	if err != nil {
 		return 0, err
 	}

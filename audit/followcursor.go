@@ -113,7 +113,7 @@ func (f *Follower) gap(ctx context.Context, g *FollowGap) error {
 			}
 		}
 	}
-	g.TSUnixMS = f.log.ms()
+	g.TSUnixMS = f.ms()
 	f.opts.Logger.Warn("lines of the followed file are missing", zap.String("path", g.Path), zap.String("reason", g.Reason))
 	if _, err := f.log.Append(ctx, g); err != nil {
 		return fmt.Errorf("record the gap: %w", err)

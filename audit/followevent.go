@@ -66,7 +66,7 @@ const maxWrapped = MaxLine / 2
 func (f *Follower) special(l line) Event {
 	at := uint64(f.src.offset)
 	if l.long || len(l.text) > maxWrapped && bytes.IndexByte(l.text, 0) >= 0 {
-		return &FollowGap{f.log.ms(), f.opts.Path, at, uint64(l.size), longReason(l)}
+		return &FollowGap{f.ms(), f.opts.Path, at, uint64(l.size), longReason(l)}
 	}
 	if bytes.IndexByte(l.text, 0) < 0 {
 		e, err := Decode(l.text)
@@ -74,10 +74,10 @@ func (f *Follower) special(l line) Event {
 			return nil
 		}
 		if len(l.text) > maxWrapped {
-			return &FollowGap{f.log.ms(), f.opts.Path, at, uint64(l.size), longReason(l)}
+			return &FollowGap{f.ms(), f.opts.Path, at, uint64(l.size), longReason(l)}
 		}
 	}
-	return &FollowBytes{f.log.ms(), f.opts.Path, at, bytes.Clone(l.text)}
+	return &FollowBytes{f.ms(), f.opts.Path, at, bytes.Clone(l.text)}
 }
 
 func longReason(l line) string {

@@ -112,7 +112,7 @@ const maxRecycled = 4 << 20
 
 // hash makes the hashes that are missing.
 func (g *group) hash() {
-	lh := newLineHasher()
+	var lh lineHasher
 	for _, s := range g.unhashed {
 		at := s.offset
 		for i := s.from; i < s.to; i++ {

@@ -94,7 +94,7 @@ func (h *held) Batch(from uint64) (*Batch, error) {
 	b := &Batch{Log: name, First: from, Frontier: frontier.Hashes, Checkpoint: end.note}
 	var lines bytes.Buffer
 	grown := frontier.Clone()
-	lh := newLineHasher()
+	var lh lineHasher
 	r := h.Reader(from)
 	defer r.Close()
 	for r.Seq() < end.size {

@@ -58,7 +58,9 @@ func (l *Log) incidentLocked() *LogWriteFailed {
 	return l.incident
 }
 
-func (e *LogWriteFailed) failed(err error) {
+// failedLocked counts one more failure of the incident under way.
+func (l *Log) failedLocked(err error) {
+	e := l.incidentLocked()
 	e.Failures++
 	e.Error = err.Error()
 }

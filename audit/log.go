@@ -249,7 +249,7 @@ func (l *Log) Recover() error {
 	defer l.mu.Unlock()
 	l.busy = false
 	if err != nil {
-		l.incidentLocked().failed(err)
+		l.failedLocked(err)
 		return err
 	}
 	l.failed = nil

@@ -1,10 +1,6 @@
 package audit
 
-import (
-	"bytes"
-	"crypto/sha256"
-	"hash"
-)
+import "bytes"
 
 // hashedLine is what is kept of a line once it was hashed.
 type hashedLine struct {
@@ -14,42 +10,37 @@ type hashedLine struct {
 }
 
 // lineHasher hashes lines without garbage. It is used by one goroutine.
-type lineHasher struct {
-	h   hash.Hash
-	sum [sha256.Size]byte
-}
-
-func newLineHasher() *lineHasher { return &lineHasher{h: sha256.New()} }
-
-var leafPrefix = []byte{0} // RFC 6962, section 2.1
+type lineHasher struct{ leaf LeafHasher }
 
 // line hashes a line that ends in a newline.
 func (lh *lineHasher) line(line []byte) hashedLine { return lh.timed(line, lineTime(line)) }
 
 // timed is line where the line's time is known.
 func (lh *lineHasher) timed(line []byte, time uint64) hashedLine {
-	lh.h.Reset()
-	lh.h.Write(leafPrefix)
-	lh.h.Write(line[:len(line)-1])
-	lh.h.Sum(lh.sum[:0])
-	return hashedLine{lh.sum, len(line), time}
+	return hashedLine{lh.leaf.Hash(line[:len(line)-1]), len(line), time}
 }
 
-// hashInPlace hashes the line [start, end) of buf, newline included, without a
-// copy: the byte before it stands in for the prefix meanwhile. The caller alone
-// uses buf, and start is not 0.
-func hashInPlace(buf []byte, start, end int) hashedLine {
-	before := buf[start-1]
-	buf[start-1] = leafPrefix[0]
-	h := sha256.Sum256(buf[start-1 : end-1])
-	buf[start-1] = before
-	return hashedLine{h, end - start, lineTime(buf[start:end])}
+// withHashes are whole lines that stand one after the other, whose hashes are known.
+func withHashes(lines []byte, hashes []Hash) []hashedLine {
+	list := make([]hashedLine, len(hashes))
+	for i, h := range hashes {
+		end := bytes.IndexByte(lines, '\n') + 1
+		list[i] = hashedLine{h, end, lineTime(lines[:end])}
+		lines = lines[end:]
+	}
+	return list
+}
+
+// lineInPlace hashes the line [start, end) of buf, newline included, without a
+// copy. The caller alone uses buf, and start is not 0.
+func lineInPlace(buf []byte, start, end int) hashedLine {
+	return hashedLine{leafHashInPlace(buf, start, end-1), end - start, lineTime(buf[start:end])}
 }
 
 // hashLines hashes whole lines that stand one after the other.
 func hashLines(lines []byte, n int) []hashedLine {
 	list := make([]hashedLine, 0, n)
-	lh := newLineHasher()
+	var lh lineHasher
 	for len(lines) > 0 {
 		end := bytes.IndexByte(lines, '\n') + 1
 		list = append(list, lh.line(lines[:end]))

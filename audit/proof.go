@@ -242,7 +242,7 @@ func (c *chain) block(b uint64) (map[subtreeAt]Hash, error) {
 	}
 	r := newReader(c, built.end)
 	defer r.Close()
-	lh := newLineHasher()
+	var lh lineHasher
 	for ; built.end < min(from+blockSize, size); built.end++ {
 		rec, err := r.Next()
 		if err != nil {

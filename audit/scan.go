@@ -106,7 +106,7 @@ func (s *scan) read(r io.Reader, free <-chan []byte, stop <-chan struct{}, emit 
 		if want := 1 + chunkBytes + len(rest); cap(buf) < want {
 			buf = make([]byte, 0, want)
 		}
-		buf = append(append(buf[:0], 0), rest...) // a byte for hashInPlace
+		buf = append(append(buf[:0], 0), rest...) // a byte for lineInPlace
 		n, err := io.ReadFull(r, buf[len(buf):len(buf)+chunkBytes])
 		buf = buf[:len(buf)+n]
 		if errors.Is(err, io.ErrUnexpectedEOF) {
@@ -181,7 +181,7 @@ func (s *scan) hash(c *chunk) {
 				p.unreadable++
 			}
 		}
-		full := p.add(hashInPlace(c.buf, start, end))
+		full := p.add(lineInPlace(c.buf, start, end))
 		if cut < len(s.cuts) && p.end() == s.cuts[cut] {
 			cut++
 			full = true

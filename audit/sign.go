@@ -39,7 +39,7 @@ func (l *Log) bounds(from, to anchor) ([]anchor, error) {
 	}
 	var list []anchor
 	at := anchor{size: from.size, pos: from.pos}
-	lh := newLineHasher()
+	var lh lineHasher
 	r := l.Reader(from.size)
 	defer r.Close()
 	for r.Seq() < to.size {

@@ -3,6 +3,7 @@ package audit
 import (
 	"crypto/sha256"
 	"fmt"
+	"hash"
 	"math/bits"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -13,6 +14,38 @@ type Hash = tlog.Hash
 
 // LeafHash is the hash of a record: its line without the newline.
 func LeafHash(line []byte) Hash { return tlog.RecordHash(line) }
+
+var leafPrefix = []byte{0} // RFC 6962, section 2.1
+
+// LeafHasher makes leaf hashes without garbage. The zero value is ready. It is
+// used by one goroutine.
+type LeafHasher struct {
+	h   hash.Hash
+	sum [sha256.Size]byte
+}
+
+// Hash is LeafHash.
+func (l *LeafHasher) Hash(line []byte) Hash {
+	if l.h == nil {
+		l.h = sha256.New()
+	}
+	l.h.Reset()
+	l.h.Write(leafPrefix)
+	l.h.Write(line)
+	l.h.Sum(l.sum[:0])
+	return l.sum
+}
+
+// leafHashInPlace is LeafHash of buf[start:end] without a copy: the byte before
+// start stands in for the prefix meanwhile. The caller alone uses buf, and start
+// is not 0.
+func leafHashInPlace(buf []byte, start, end int) Hash {
+	before := buf[start-1]
+	buf[start-1] = leafPrefix[0]
+	h := sha256.Sum256(buf[start-1 : end])
+	buf[start-1] = before
+	return h
+}
 
 // nodeHash is tlog.NodeHash without its garbage.
 func nodeHash(left, right Hash) Hash {
