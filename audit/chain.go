@@ -71,6 +71,28 @@ func (c *chain) head() (Frontier, int64) {
 	return c.tree.frontier(), c.bytes
 }
 
+// bytesBefore are the bytes of all lines before the durable size.
+func (c *chain) bytesBefore() int64 {
+	_, n := c.head()
+	return n
+}
+
+// idString is the log's id in hex, all zeros while the log is empty.
+func (c *chain) idString() string {
+	id, _ := c.logID()
+	return LogName{ID: id}.IDString()
+}
+
+// segments are the log's segments, in order.
+func (c *chain) segments() []segment {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return append([]segment(nil), c.segs...)
+}
+
+// closeIndex closes the last segment's index, as it is.
+func (c *chain) closeIndex() { c.index.close() }
+
 // grow takes in records that were synced at the end of the last segment.
 func (c *chain) grow(more []piece) {
 	var entries []byte

@@ -80,7 +80,7 @@ func OpenCopy(fsys durable.FS, dir string, name LogName, segmentBytes int64) (*C
 	if err != nil {
 		return nil, err
 	}
-	if last.size > 0 && c.chain.tree.size() > 0 && c.chain.id != name.ID {
+	if last.size > 0 && c.chain.size() > 0 && c.chain.idString() != name.IDString() {
 		return nil, &DamageError{File: dir, Reason: "the first line is not that of log " + name.String()}
 	}
 	if len(segs) == 0 && last.size > 0 {

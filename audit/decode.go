@@ -63,7 +63,7 @@ func decode(line []byte, stamp *uint64) (Event, error) {
 		return decodeApplication(line, h, ts, stamp != nil)
 	}
 	w := wireFor(*h.Event)
-	if stamp != nil && (w == nil || meshEvents[*h.Event]) {
+	if stamp != nil && (w == nil || ByNode(*h.Event)) {
 		return nil, &FieldError{"event", fmt.Sprintf("%q cannot be appended: give request, started, warning, exit, denial or a name that begins with \"x-\"", *h.Event)}
 	}
 	if w == nil {

@@ -70,7 +70,7 @@ func (f *Follower) special(l line) Event {
 	}
 	if bytes.IndexByte(l.text, 0) < 0 {
 		e, err := Decode(l.text)
-		if err != nil || !meshEvents[e.Name()] {
+		if err != nil || !ByNode(e.Name()) {
 			return nil
 		}
 		if len(l.text) > maxWrapped {

@@ -30,21 +30,15 @@ func (h *held) Size() uint64 { return h.chain.size() }
 
 // Bytes is how many bytes the held lines have.
 func (h *held) Bytes() int64 {
-	h.chain.mu.RLock()
-	defer h.chain.mu.RUnlock()
 	var n int64
-	for _, s := range h.chain.segs {
+	for _, s := range h.chain.segments() {
 		n += s.bytes
 	}
 	return n
 }
 
 // Segments is how many files the lines are in.
-func (h *held) Segments() int {
-	h.chain.mu.RLock()
-	defer h.chain.mu.RUnlock()
-	return len(h.chain.segs)
-}
+func (h *held) Segments() int { return len(h.chain.segments()) }
 
 // Subscribe returns a channel that wakes after the durable or the signed size
 // changed, and the function that ends the subscription.

@@ -34,6 +34,7 @@ type loader struct {
 	indexes     []pendingIndex
 	onBytes     func(n int64)  // if not nil: so much was read
 	onEntry     func(e *entry) // if not nil: gets the entries in place of indexes
+	onPart      func(e *entry) // if not nil: gets that of the block in which the log ends
 }
 
 // pendingIndex is what a segment's index lacks, written once the roots agreed.
@@ -184,8 +185,13 @@ func (l *loader) load(s segment, until uint64) (end int64, err error) {
 	if c.tree.size() == l.floor {
 		l.floorOffset = end
 	}
-	if err == nil && until != noLimit && c.partLocked() {
-		l.finished(c.finishLocked())
+	if err == nil && c.partLocked() {
+		switch {
+		case until != noLimit:
+			l.finished(c.finishLocked())
+		case l.onPart != nil:
+			l.onPart(c.finishLocked())
+		}
 	}
 	return end, err
 }

@@ -21,11 +21,12 @@ func (v *verifier) blame(c *chain, from, size uint64, err error) error {
 		if readErr != nil {
 			return errors.Join(err, readErr)
 		}
-		if r.seg.path != segment {
-			segment = r.seg.path
+		in, end := r.place()
+		if in.path != segment {
+			segment = in.path
 			ix.close()
 			var openErr error
-			if ix, openErr = openIndex(v.opts.FS, v.files.index(r.seg.first), r.seg.first); openErr != nil {
+			if ix, openErr = openIndex(v.opts.FS, v.files.index(in.first), in.first); openErr != nil {
 				return err
 			}
 			e = nil
@@ -39,8 +40,8 @@ func (v *verifier) blame(c *chain, from, size uint64, err error) error {
 		h := LeafHash(rec.Line)
 		if rec.Seq >= e.seq && uint16(h[0])<<8|uint16(h[1]) != e.prints[rec.Seq-e.seq] {
 			return &DamageError{
-				File: r.seg.path, Offset: r.sc.offset - int64(len(rec.Line)) - 1,
-				Reason: fmt.Sprintf("line %d, record %d, was changed after it was signed", rec.Seq-r.seg.first+1, rec.Seq),
+				File: in.path, Offset: end - int64(len(rec.Line)) - 1,
+				Reason: fmt.Sprintf("line %d, record %d, was changed after it was signed", rec.Seq-in.first+1, rec.Seq),
 			}
 		}
 	}
@@ -94,7 +95,7 @@ func (v *verifier) compare(e *entry) {
 // comparePart compares the entry of the block that the log ends in. The index of
 // a log that is in use, or was not closed, lacks it.
 func (v *verifier) comparePart(e *entry) {
-	if !v.inUse {
+	if !v.inUse && v.index != nil {
 		v.compare(e)
 	}
 }

@@ -84,6 +84,9 @@ func (e *TaskReleased) Time() uint64 { return e.TSUnixMS }
 func (e *TaskNoted) Time() uint64    { return e.TSUnixMS }
 func (e *LogSucceeded) Time() uint64 { return e.TSUnixMS }
 
+// ByNode says whether only the node itself may write events of a name.
+func ByNode(name string) bool { return meshEvents[name] }
+
 // meshEvents are the names that only the node itself may write.
 var meshEvents = map[string]bool{
 	"task_removed": true, "task_claimed": true, "task_completed": true,

@@ -90,6 +90,10 @@ func (r *Reader) open() error {
 	return nil
 }
 
+// place is the segment of the record that Next returned, and the offset of its
+// line's end there.
+func (r *Reader) place() (segment, int64) { return r.seg, r.sc.offset }
+
 // Close frees the file. The reader may be used again.
 func (r *Reader) Close() {
 	if r.file != nil {

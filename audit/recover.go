@@ -45,8 +45,8 @@ func (l *Log) recover(acknowledged uint64) error {
 	if err != nil {
 		return err
 	}
-	if size := fresh.tree.size(); size < acknowledged {
-		return &DamageError{File: l.opts.Path, Offset: fresh.bytes, Reason: fmt.Sprintf("%d records were acknowledged and %d are left", acknowledged, size)}
+	if size := fresh.size(); size < acknowledged {
+		return &DamageError{File: l.opts.Path, Offset: fresh.bytesBefore(), Reason: fmt.Sprintf("%d records were acknowledged and %d are left", acknowledged, size)}
 	}
 	if copied, err := l.copyTail(fresh, ld); err != nil {
 		return err
@@ -55,7 +55,7 @@ func (l *Log) recover(acknowledged uint64) error {
 			return err
 		}
 		ld.writeIndexes() // they spare the second reading the first's work
-		fresh.index.close()
+		fresh.closeIndex()
 		if fresh, ld, err = l.read(kept, segs, signed); err != nil {
 			return err
 		}
@@ -173,7 +173,7 @@ func (l *Log) readSegments(ld *loader, segs []segment) error {
 		}
 		ld.floor = max(ld.floor, s.first)
 		end, err := ld.load(s, noLimit)
-		if (errors.Is(err, errUnfinished) || errors.Is(err, errZeros)) && ld.chain.tree.size() >= ld.floor {
+		if (errors.Is(err, errUnfinished) || errors.Is(err, errZeros)) && ld.chain.size() >= ld.floor {
 			err = l.setAside(s, end, err)
 		}
 		if err != nil {
@@ -228,8 +228,8 @@ var errSuccession = errors.New("a succession was decided on and is not ended; it
 
 // checkSealed refuses a log that was given up.
 func checkSealed(c *chain, signed SignedState) error {
-	if c.tree.size() > 0 {
-		if id := (LogName{ID: c.id}).IDString(); slices.Contains(signed.Sealed, id) {
+	if c.size() > 0 {
+		if id := c.idString(); slices.Contains(signed.Sealed, id) {
 			return fmt.Errorf("%w: log %s was given up for a successor, and is signed no more", ErrBehind, id)
 		}
 	}
@@ -241,10 +241,10 @@ func checkSigned(c *chain, signed SignedState, path string) error {
 	if signed.Size == 0 {
 		return nil
 	}
-	if id := (LogName{ID: c.id}).IDString(); id != signed.Log {
+	if id := c.idString(); id != signed.Log {
 		return fmt.Errorf("%w: log %s stands at %s, %s was signed", ErrBehind, id, path, signed.Log)
 	}
-	if size := c.tree.size(); size < signed.Size {
+	if size := c.size(); size < signed.Size {
 		return fmt.Errorf("%w: %s has %d records, %d were signed: it was cut, or comes from a backup; put the newer file back", ErrBehind, path, size, signed.Size)
 	}
 	f, _, err := c.frontierAt(signed.Size)
@@ -262,8 +262,8 @@ func checkSigned(c *chain, signed SignedState, path string) error {
 // showed may not be on the disk, and cannot be told from what is. The files are
 // to be read anew if it says that it did so.
 func (l *Log) copyTail(c *chain, ld *loader) (bool, error) {
-	last := c.segs[len(c.segs)-1]
-	if c.tree.size() == ld.floor {
+	last := c.segmentOf(noLimit)
+	if c.size() == ld.floor {
 		return false, nil
 	}
 	fsys, floor := l.opts.FS, ld.floor
@@ -282,7 +282,7 @@ func (l *Log) copyTail(c *chain, ld *loader) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	head := segmentHead{Peer: l.peer, Log: LogName{ID: c.id}.IDString(), First: floor, Frontier: frontier.Hashes}
+	head := segmentHead{Peer: l.peer, Log: c.idString(), First: floor, Frontier: frontier.Hashes}
 	if err := writeHead(fsys, l.files.head(floor), head); err != nil {
 		return false, err
 	}
@@ -298,7 +298,7 @@ func (l *Log) copyTail(c *chain, ld *loader) (bool, error) {
 // activate links the path to the last segment and opens it for appending.
 func (l *Log) activate(fresh *chain, kept *anchors, signed SignedState) error {
 	fsys := l.opts.FS
-	last := fresh.segs[len(fresh.segs)-1]
+	last := fresh.segmentOf(noLimit)
 	if err := l.takePath(last.path); err != nil {
 		return err
 	}

@@ -20,9 +20,7 @@ type Retention struct {
 // is not signed. Whoever shows the log's records takes those before out of sight,
 // and then calls Retire.
 func (h *held) Retirable(keep Retention, now time.Time) (uint64, error) {
-	h.chain.mu.RLock()
-	segs := append([]segment(nil), h.chain.segs...)
-	h.chain.mu.RUnlock()
+	segs := h.chain.segments()
 	if len(segs) == 0 {
 		return 0, nil
 	}
@@ -67,9 +65,7 @@ func (c *Copy) Retire(first uint64) error {
 }
 
 func (h *held) retire(before uint64) error {
-	h.chain.mu.RLock()
-	segs := append([]segment(nil), h.chain.segs...)
-	h.chain.mu.RUnlock()
+	segs := h.chain.segments()
 	n := 0
 	for n < len(segs)-1 && segs[n+1].first <= min(before, h.SignedSize()) {
 		n++

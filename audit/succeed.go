@@ -123,8 +123,8 @@ func (s *succession) decide(why error) error {
 	}
 	p := &Succession{Log: s.state.Log, Size: s.state.Size, Root: s.state.Root, Reason: why.Error(), Since: uint64(s.o.Now().UnixMilli())}
 	standing := ""
-	if old.tree.size() > 0 {
-		standing = LogName{ID: old.id}.IDString()
+	if old.size() > 0 {
+		standing = old.idString()
 	}
 	if last, _ := kept.last(); standing != "" && (p.Log == "" || p.Log == standing && last.size > p.Size) {
 		p.Log, p.Size, p.Root = standing, last.size, last.root
@@ -180,7 +180,7 @@ func (s *succession) load(f files) (*chain, *anchors, error) {
 				until = segs[i+1].first
 			}
 			end, err := ld.load(seg, until)
-			if i+1 == len(segs) && (errors.Is(err, errUnfinished) || errors.Is(err, errZeros)) && c.tree.size() >= last.size {
+			if i+1 == len(segs) && (errors.Is(err, errUnfinished) || errors.Is(err, errZeros)) && c.size() >= last.size {
 				err = nil // sealed with the rest
 			}
 			if err != nil {
@@ -192,7 +192,7 @@ func (s *succession) load(f files) (*chain, *anchors, error) {
 	if err == nil {
 		err = ld.complete()
 	}
-	c.index.close()
+	c.closeIndex()
 	return c, kept, err
 }
 
@@ -231,7 +231,7 @@ func (s *succession) copyFrom(c *chain, from uint64, begin []byte, path string) 
 	buf := begin
 	r := newReader(c, from)
 	defer r.Close()
-	for err == nil && r.Seq() < c.tree.size() {
+	for err == nil && r.Seq() < c.size() {
 		var rec Record
 		if rec, err = r.Next(); err == nil {
 			buf = append(buf, rec.ended()...)
@@ -284,8 +284,9 @@ func (s *succession) trim(f files) error {
 		return err
 	}
 	last, _ := kept.last()
-	for i := len(c.segs) - 1; i >= 0; i-- { // the last first: a crash leaves a chain
-		seg := c.segs[i]
+	segs := c.segments()
+	for i := len(segs) - 1; i >= 0; i-- { // the last first: a crash leaves a chain
+		seg := segs[i]
 		if seg.first >= last.size {
 			if err := s.fsys.Rename(seg.path, f.unsigned(seg.first, 0)); err != nil {
 				return err
@@ -299,7 +300,7 @@ func (s *succession) trim(f files) error {
 		if err != nil {
 			return err
 		}
-		for _, before := range c.segs[:i] {
+		for _, before := range segs[:i] {
 			offset -= before.bytes
 		}
 		if info, err := s.fsys.Stat(seg.path); err != nil || info.Size() == offset {

@@ -100,17 +100,18 @@ func (v *verifier) run(path string) {
 	state, kept := v.statements()
 	c := &chain{fsys: v.opts.FS, files: v.files}
 	last, _ := kept.last()
-	ld := &loader{chain: c, kept: kept, floor: last.size, decode: v.opts.Deep, onBytes: v.progress, onEntry: v.compare}
+	ld := &loader{chain: c, kept: kept, floor: last.size, decode: v.opts.Deep, onBytes: v.progress, onEntry: v.compare, onPart: v.comparePart}
 	v.load(ld)
 	if len(rep.Problems) == 0 {
 		if err := ld.complete(); err != nil {
 			v.problem(v.blame(c, before(kept.list, ld.next), kept.list[ld.next].size, err))
 		}
 	}
-	rep.First, rep.Records, rep.Segments, rep.Signed = c.first(), c.tree.size(), len(c.segs), last.size
-	rep.Bytes, rep.Unreadable = c.bytes, ld.unreadable
+	rep.First, rep.Records, rep.Segments, rep.Signed = c.first(), c.size(), len(c.segments()), last.size
+	rep.Bytes, rep.Unreadable = c.bytesBefore(), ld.unreadable
 	if rep.Records > 0 {
-		rep.Root = c.tree.frontier().Root().String()
+		head, _ := c.head()
+		rep.Root = head.Root().String()
 	}
 	v.names(c, last, state)
 	if state.Size > last.size {
@@ -150,8 +151,8 @@ func (v *verifier) names(c *chain, last anchor, state SignedState) {
 	if state.Version != 0 && state.Peer != cp.Log.Peer {
 		v.problem(fmt.Errorf("%s: is the state of %s, the checkpoints are signed by %s", v.opts.SignedPath, state.Peer, cp.Log.Peer))
 	}
-	if rep.Records > 0 && cp.Log.ID != c.id && len(rep.Problems) == 0 {
-		v.problem(fmt.Errorf("%s: the checkpoints are of log %s, the first line gives %s", v.files.checkpoints(), cp.Log.IDString(), PartyID(c.id)))
+	if rep.Records > 0 && cp.Log.IDString() != c.idString() && len(rep.Problems) == 0 {
+		v.problem(fmt.Errorf("%s: the checkpoints are of log %s, the first line gives %s", v.files.checkpoints(), cp.Log.IDString(), c.idString()))
 	}
 	for _, s := range v.segs {
 		if head, err := readHead(v.opts.FS, v.files.head(s.first)); err == nil && head.Peer != cp.Log.Peer {
@@ -178,12 +179,9 @@ func (v *verifier) load(ld *loader) {
 		}
 		v.openIndex(s)
 		end, err := ld.load(s, until)
-		if n := ld.chain.tree.size(); err == nil && !v.lastOne && n < until {
+		if n := ld.chain.size(); err == nil && !v.lastOne && n < until {
 			v.indexBad = true
 			v.problem(v.blame(ld.chain, before(ld.kept.list, ld.next), until, &DamageError{File: s.path, Offset: end, Reason: fmt.Sprintf("it ends after record %d, the next segment begins with %d", n, until)}))
-		}
-		if err == nil && v.lastOne && ld.chain.partLocked() && v.index != nil {
-			v.comparePart(ld.chain.finishLocked())
 		}
 		v.closeIndex(err == nil)
 		var root *rootError
