@@ -11,6 +11,8 @@ import (
 	"sort"
 	"sync"
 
+	"path/filepath"
+
 	"auditmesh/internal/durable"
 )
 
@@ -226,7 +228,7 @@ func (a *anchors) appendLocked(raw []byte) error {
 		return fmt.Errorf("keep a checkpoint in %s: %w", a.path, err)
 	}
 	if a.fileSize == 0 {
-		if err := a.fsys.SyncDir(dirOf(a.path)); err != nil {
+		if err := a.fsys.SyncDir(filepath.Dir(a.path)); err != nil {
 			return err
 		}
 	}

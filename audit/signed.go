@@ -37,7 +37,7 @@ var ErrNoSignedState = errors.New("the last-signed state is missing")
 // InitSignedState writes the state of a node that has signed nothing. It is
 // called once, when the node's identity is made, and never to mend a loss.
 func InitSignedState(fsys durable.FS, path, peer string) error {
-	if err := fsys.MkdirAll(dirOf(path), 0o700); err != nil {
+	if err := fsys.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
 	return writeSigned(fsys, path, SignedState{Peer: peer})
@@ -83,4 +83,3 @@ func (s SignedState) encode() ([]byte, error) {
 	return append(raw, '\n'), err
 }
 
-func dirOf(path string) string { return filepath.Dir(path) }
