@@ -16,14 +16,14 @@ func (v *verifier) blame(c *chain, from, size uint64, err error) error {
 	var ix *indexReader
 	defer func() { ix.close() }()
 	var e *entry
-	for segment := ""; r.Seq() < min(size, c.size()); {
+	for open := ""; r.Seq() < min(size, c.size()); {
 		rec, readErr := r.Next()
 		if readErr != nil {
 			return errors.Join(err, readErr)
 		}
 		in, end := r.place()
-		if in.path != segment {
-			segment = in.path
+		if in.path != open {
+			open = in.path
 			ix.close()
 			var openErr error
 			if ix, openErr = openIndex(v.opts.FS, v.files.index(in.first), in.first); openErr != nil {

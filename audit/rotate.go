@@ -111,7 +111,7 @@ func (l *Log) openActive(path string) error {
 
 // takePath makes the path lead to a segment. What another program put there is
 // kept under another name, if there is anything in it.
-func (l *Log) takePath(segment string) error {
+func (l *Log) takePath(to string) error {
 	fsys := l.opts.FS
 	if at, err := fsys.Stat(l.opts.Path); err == nil && at.Size() > 0 {
 		ours, err := l.isOurs(at)
@@ -126,7 +126,7 @@ func (l *Log) takePath(segment string) error {
 			}
 		}
 	}
-	if err := durable.ReplaceLink(fsys, segment, l.opts.Path); err != nil {
+	if err := durable.ReplaceLink(fsys, to, l.opts.Path); err != nil {
 		return err
 	}
 	return fsys.SyncDir(l.files.dir)

@@ -82,4 +82,3 @@ func (s SignedState) encode() ([]byte, error) {
 	raw, err := json.Marshal(s)
 	return append(raw, '\n'), err
 }
-
