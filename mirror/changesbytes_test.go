@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"auditmesh/audit"
+	"auditmesh/audit/event"
 	"auditmesh/crdt"
 )
 
@@ -25,8 +25,8 @@ func TestSubscriberIsBoundedInBytes(t *testing.T) {
 
 	var keys []crdt.TaskKey
 	for i := range 40 {
-		id := audit.RequestID{byte(i)}
-		r.append(t, &audit.Request{TSUnixMS: 1000, RequestID: id, Argv: []string{strings.Repeat("x", 100<<10)}})
+		id := event.RequestID{byte(i)}
+		r.append(t, &event.Request{TSUnixMS: 1000, RequestID: id, Argv: []string{strings.Repeat("x", 100<<10)}})
 		keys = append(keys, crdt.TaskKey{Node: node, Request: id})
 	}
 	r.fold(t)
@@ -57,9 +57,9 @@ func TestFullQueueIsTold(t *testing.T) {
 	r := newReplica(t, 1)
 	told := r.subscribe(t, Filter{})
 	const tasks = 8000 // fewer than maxBehind
-	var many []audit.Event
+	var many []event.Event
 	for i := range tasks {
-		many = append(many, &audit.Request{TSUnixMS: 1000, RequestID: audit.RequestID{byte(i >> 8), byte(i)}, Argv: []string{"ls"}})
+		many = append(many, &event.Request{TSUnixMS: 1000, RequestID: event.RequestID{byte(i >> 8), byte(i)}, Argv: []string{"ls"}})
 	}
 	for len(many) > 0 {
 		n := min(1000, len(many))

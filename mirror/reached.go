@@ -8,7 +8,8 @@ import (
 
 	badger "github.com/dgraph-io/badger"
 
-	"auditmesh/audit"
+	"auditmesh/audit/holdings"
+	"auditmesh/audit/merkle"
 	"auditmesh/crdt"
 )
 
@@ -17,17 +18,17 @@ import (
 // for the disk beneath it; whoever asks how the node is must not.
 type reached struct {
 	mu sync.Mutex
-	of map[audit.LogName]cursor    // guarded by mu
-	at map[audit.LogName]time.Time // guarded by mu: when the last record was folded, since Open
+	of map[merkle.LogName]cursor    // guarded by mu
+	at map[merkle.LogName]time.Time // guarded by mu: when the last record was folded, since Open
 }
 
 func newReached() *reached {
-	return &reached{of: make(map[audit.LogName]cursor), at: make(map[audit.LogName]time.Time)}
+	return &reached{of: make(map[merkle.LogName]cursor), at: make(map[merkle.LogName]time.Time)}
 }
 
 // set takes in what a step left. It is called after the step's commit, by the
 // only writer.
-func (r *reached) set(name audit.LogName, c cursor, now time.Time) {
+func (r *reached) set(name merkle.LogName, c cursor, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if c.Size > r.of[name].Size {
@@ -39,7 +40,7 @@ func (r *reached) set(name audit.LogName, c cursor, now time.Time) {
 // reset takes in the cursors of a store that was just opened. One that is damaged
 // is left out: the fold meets it too, and rebuilds the view.
 func (r *reached) reset(s *store) error {
-	of := make(map[audit.LogName]cursor)
+	of := make(map[merkle.LogName]cursor)
 	err := s.ds.DB.View(func(txn *badger.Txn) error {
 		s.mu.RLock()
 		logs := append([]crdt.Log(nil), s.logs.keys...)
@@ -70,11 +71,11 @@ func (r *reached) reset(s *store) error {
 }
 
 // all is one state of the view: the cursors of all logs after one step.
-func (r *reached) all() (of map[audit.LogName]cursor, at map[audit.LogName]time.Time) {
+func (r *reached) all() (of map[merkle.LogName]cursor, at map[merkle.LogName]time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return maps.Clone(r.of), maps.Clone(r.at)
 }
 
 // beginOf is the cursor of a log of which nothing is folded.
-func beginOf(l Held) cursor { return cursor{First: l.First(), Size: l.First()} }
+func beginOf(l holdings.Log) cursor { return cursor{First: l.First(), Size: l.First()} }

@@ -5,7 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"auditmesh/audit"
+	"auditmesh/audit/event"
+	"auditmesh/audit/holdings"
+	"auditmesh/audit/segment"
 )
 
 // withRestarts has tasks whose records come in any order, some started again after
@@ -15,17 +17,17 @@ func withRestarts(t *testing.T) *replica {
 	r := newReplica(t, 1)
 	rng := rand.New(rand.NewPCG(7, 8))
 	for i := range 400 {
-		id, ts, code := audit.RequestID{0, byte(rng.IntN(60))}, 1000+uint64(i/5), int32(rng.IntN(2))
+		id, ts, code := event.RequestID{0, byte(rng.IntN(60))}, 1000+uint64(i/5), int32(rng.IntN(2))
 		switch rng.IntN(5) {
 		case 0, 1:
-			r.append(t, &audit.Started{TSUnixMS: ts, RequestID: id})
+			r.append(t, &event.Started{TSUnixMS: ts, RequestID: id})
 		case 2:
-			r.append(t, &audit.Exit{TSUnixMS: ts, RequestID: id, Code: &code})
+			r.append(t, &event.Exit{TSUnixMS: ts, RequestID: id, Code: &code})
 		case 3:
-			r.append(t, &audit.Request{TSUnixMS: ts, RequestID: id, Argv: []string{"git", "push"}})
+			r.append(t, &event.Request{TSUnixMS: ts, RequestID: id, Argv: []string{"git", "push"}})
 		case 4:
 			if rng.IntN(4) == 0 {
-				r.append(t, &audit.Denial{TSUnixMS: ts, RequestID: id, Reason: "exec_disabled", Argv: []string{"make"}})
+				r.append(t, &event.Denial{TSUnixMS: ts, RequestID: id, Reason: "exec_disabled", Argv: []string{"make"}})
 			}
 		}
 		if i%17 == 0 {
@@ -44,11 +46,11 @@ func (r *replica) keep(t *testing.T, segments int) {
 		t.Fatal(err)
 	}
 	for _, log := range r.h.Logs() {
-		first, err := log.Retirable(audit.Retention{Segments: segments}, time.Now())
+		first, err := log.Retirable(segment.Retention{Segments: segments}, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := r.m.Retire(t.Context(), nameOf(log), first); err != nil || log.First() == 0 {
+		if err := r.m.Retire(t.Context(), holdings.NameOf(log), first); err != nil || log.First() == 0 {
 			t.Fatalf("the log begins at %d: %v", log.First(), err)
 		}
 	}
@@ -57,9 +59,9 @@ func (r *replica) keep(t *testing.T, segments int) {
 // A task that ended, was started again, and whose first end retention took, runs:
 // whichever way it is asked for.
 func TestRunningAfterRetention(t *testing.T) {
-	for name, ended := range map[string]audit.Event{
-		"an exit":  &audit.Exit{TSUnixMS: 1001, RequestID: audit.RequestID{1}, Code: new(int32)},
-		"a denial": &audit.Denial{TSUnixMS: 1001, RequestID: audit.RequestID{1}, Argv: []string{"git"}, Reason: "exec_disabled"},
+	for name, ended := range map[string]event.Event{
+		"an exit":  &event.Exit{TSUnixMS: 1001, RequestID: event.RequestID{1}, Code: new(int32)},
+		"a denial": &event.Denial{TSUnixMS: 1001, RequestID: event.RequestID{1}, Argv: []string{"git"}, Reason: "exec_disabled"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newReplica(t, 1)
@@ -67,7 +69,7 @@ func TestRunningAfterRetention(t *testing.T) {
 			for i := range 200 { // until the segment is full
 				r.append(t, request(byte(2+i), uint64(1002+i), "git"))
 			}
-			r.append(t, &audit.Request{TSUnixMS: 1300, RequestID: audit.RequestID{1}, Argv: []string{"git", "push"}}, &audit.Started{TSUnixMS: 1301, RequestID: audit.RequestID{1}})
+			r.append(t, &event.Request{TSUnixMS: 1300, RequestID: event.RequestID{1}, Argv: []string{"git", "push"}}, &event.Started{TSUnixMS: 1301, RequestID: event.RequestID{1}})
 			r.fold(t)
 			r.keep(t, 1)
 			for _, f := range []Filter{{}, {Text: "git"}, {Since: 1}, {Until: 1 << 62}, {Nodes: []string{peerOf(1)}}, {Requests: []string{"0100"}}} {

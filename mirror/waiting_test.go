@@ -8,7 +8,7 @@ import (
 
 	badger "github.com/dgraph-io/badger"
 
-	"auditmesh/audit"
+	"auditmesh/audit/event"
 	"auditmesh/crdt"
 )
 
@@ -134,7 +134,7 @@ func (l *leaving) Err() error {
 func TestDeepEndsWithItsClient(t *testing.T) {
 	r := newReplica(t, 1)
 	for i := range 50 {
-		r.append(t, &audit.Request{TSUnixMS: 1000, RequestID: audit.RequestID{byte(i)}, Argv: []string{"ls"}})
+		r.append(t, &event.Request{TSUnixMS: 1000, RequestID: event.RequestID{byte(i)}, Argv: []string{"ls"}})
 	}
 	r.fold(t)
 	ctx := &leaving{t.Context(), 3}

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"auditmesh/audit"
+	"auditmesh/audit/merkle"
 	"auditmesh/internal/api"
 	"auditmesh/mirror"
 )
@@ -81,7 +82,7 @@ func TestWhatIsWrongIsRefusedAsSuch(t *testing.T) {
 		"no JSON": `{"event":`, "text": "hello", "an array": `[1,2]`, "a string": `"x-a"`, "null": "null", "a number": "12", "two objects": `{"event":"x-a"} {"event":"x-b"}`,
 		"no UTF-8": "{\"event\":\"x-\xff\"}", "doubled": `{"event":"x-a","event":"x-b"}`, "no event": `{}`, "unknown": `{"event":"y"}`,
 		"bad field": `{"event":"x-a","ts_unix_ms":-1}`, "deep": `{"event":"x-a","a":` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000) + `}`,
-		"long": `{"event":"x-a","a":"` + strings.Repeat("x", audit.MaxLine-30) + `"}`,
+		"long": `{"event":"x-a","a":"` + strings.Repeat("x", merkle.MaxLine-30) + `"}`,
 	} {
 		for _, out := range [][]api.Appended{n.Append(t.Context(), [][]byte{[]byte(input)}), AppendInputs(t.Context(), nil, [][]byte{[]byte(input)})} {
 			if r := out[0].Error; r == nil || r.Code != "invalid_event" || strings.Contains(r.Message, "failed to answer") {
@@ -181,7 +182,10 @@ func TestDamagedCopyIsMissedAloud(t *testing.T) {
 	if _, err := n.holdings.Extend(v); err != nil {
 		t.Fatal(err)
 	}
-	await(t, "the copy is in the view", func() bool { st, err := n.Status(t.Context(), false); return err == nil && len(st.Vector) == 1 && st.Unfolded == 0 })
+	await(t, "the copy is in the view", func() bool {
+		st, err := n.Status(t.Context(), false)
+		return err == nil && len(st.Vector) == 1 && st.Unfolded == 0
+	})
 	if out, err := c.Append(t.Context(), []byte(`{"event":"x-own"}`)); err != nil || out[0].Err() != nil {
 		t.Fatal(out, err)
 	}

@@ -7,7 +7,7 @@ import (
 	"os"
 	"time"
 
-	"auditmesh/audit"
+	"auditmesh/audit/merkle"
 	"auditmesh/crdt"
 	"auditmesh/gossip"
 	"auditmesh/internal/api"
@@ -69,7 +69,7 @@ func (n *Node) Status(ctx context.Context, deep bool) (api.Status, error) {
 	var view mirror.Status
 	var err error
 	if deep {
-		var hash audit.Hash
+		var hash merkle.Hash
 		var tasks uint64
 		view, hash, tasks, err = n.mirror.Deep(ctx)
 		st.ViewHash, st.Tasks, st.FoldVersion = hex.EncodeToString(hash[:]), &tasks, crdt.FoldVersion
