@@ -81,7 +81,7 @@ func (v *verifier) compare(e *segment.BlockEntry) {
 	}
 	at := v.index.At
 	have, err := v.index.Next()
-	if errors.Is(err, io.EOF) && v.inUse && v.lastOne {
+	if errors.Is(err, io.EOF) && v.growing() {
 		v.indexBad = true // lines are written first, and the index is not waited for
 		return
 	}
@@ -95,10 +95,16 @@ func (v *verifier) compare(e *segment.BlockEntry) {
 	}
 }
 
+// growing says whether the segment that is read may have grown since it was listed,
+// and its index with it: by a node that had the log then, or took it since.
+func (v *verifier) growing() bool {
+	return v.lastOne && (v.inUse || !segment.Closed(v.opts.FS, v.files.Lock()))
+}
+
 // comparePart compares the entry of the block that the log ends in. The index of
 // a log that is in use, or was not closed, lacks it.
 func (v *verifier) comparePart(e *segment.BlockEntry) {
-	if !v.inUse && v.index != nil {
+	if v.index != nil && !v.growing() {
 		v.compare(e)
 	}
 }
@@ -108,7 +114,8 @@ func (v *verifier) closeIndex(whole bool) {
 	if v.index == nil {
 		return
 	}
-	if whole && !v.indexBad {
+	// What a node appended since the segments were listed is in its index, too.
+	if whole && !v.indexBad && !v.growing() {
 		at := v.index.At
 		if _, err := v.index.Next(); !errors.Is(err, io.EOF) {
 			if err == nil {
