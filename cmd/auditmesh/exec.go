@@ -49,7 +49,7 @@ func (c *execCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	agent, machine, err := p.identity()
+	agent, machine, err := p.identity(a.ctx)
 	if err != nil && !c.FailOpen {
 		return &exitError{exitNoRecord, err}
 	}

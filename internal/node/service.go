@@ -73,7 +73,7 @@ func (n *Node) Status(deep bool) (api.Status, error) {
 	st := api.Status{
 		Node: n.id.Peer, Version: Version, PID: os.Getpid(), DataDir: n.cfg.DataDir, Started: n.started.UnixMilli(),
 		Tasklist: n.cfg.AuditTasklistID, State: "ok", Addresses: []string{}, Vector: map[string]api.Held{},
-		Rebuilds: n.mirror.Rebuilds(), Damaged: n.holdings.Damaged(),
+		Rebuilds: n.mirror.Rebuilds(),
 	}
 	n.logStatus(&st)
 	if n.follower != nil {
@@ -88,13 +88,19 @@ func (n *Node) Status(deep bool) (api.Status, error) {
 		var tasks uint64
 		view, hash, tasks, err = n.mirror.Deep()
 		st.ViewHash, st.Tasks, st.FoldVersion = hex.EncodeToString(hash[:]), &tasks, crdt.FoldVersion
+		if err != nil {
+			return st, err
+		}
 	} else {
-		view, err = n.mirror.Status()
+		view, err = n.viewStatus.look(viewWait, n.mirror.Status)
 	}
+	st.Damaged = n.damaged(err)
 	if err != nil {
-		return st, err
+		view.Logs = n.unseen(view.Logs)
 	}
-	st.Digest, st.Holdings = hex.EncodeToString(view.Digest[:]), hex.EncodeToString(view.Holdings[:])
+	if view.Digest != (audit.Hash{}) {
+		st.Digest, st.Holdings = hex.EncodeToString(view.Digest[:]), hex.EncodeToString(view.Holdings[:])
+	}
 	var peers []gossip.Peer
 	if n.mesh != nil {
 		peers = n.mesh.Peers()
