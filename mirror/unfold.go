@@ -97,5 +97,6 @@ var errNotFolded = errors.New("the view has not come so far yet")
 func (m *Mirror) isRetiring(name audit.LogName, first uint64) bool {
 	m.retiring.Lock()
 	defer m.retiring.Unlock()
-	return first <= m.retiringTo[name]
+	to, ok := m.retiringTo[name]
+	return ok && first <= to
 }
