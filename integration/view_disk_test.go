@@ -42,7 +42,9 @@ func mountTmpfs(t *testing.T, dir string, flags uintptr, data string) {
 func (p *proc) health() (h api.Health, code int) {
 	p.t.Helper()
 	client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return api.Dial(ctx, filepath.Join(p.dir, "api.sock")) }}}
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return api.Dial(ctx, filepath.Join(p.dir, "api.sock"))
+		}}}
 	resp, err := client.Get("http://node/healthz")
 	if err != nil {
 		p.t.Fatal(err)

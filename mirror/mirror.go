@@ -10,14 +10,15 @@ import (
 	badger "github.com/dgraph-io/badger"
 	"go.uber.org/zap"
 
-	"auditmesh/audit"
+	"auditmesh/audit/holdings"
+	"auditmesh/audit/merkle"
 	"auditmesh/internal/notify"
 )
 
 // Mirror folds the holdings into the view and answers questions about it. Run
 // and Retire are the only writers; all questions may be asked at any time by anyone.
 type Mirror struct {
-	holdings *Holdings
+	holdings *holdings.Holdings
 	own      interface {
 		Subscribe() (<-chan struct{}, func())
 	} // nil without an own log
@@ -29,7 +30,7 @@ type Mirror struct {
 
 	stepping   sync.Mutex // held for one step of the fold, or of its undoing
 	retiring   sync.Mutex
-	retiringTo map[audit.LogName]uint64 // guarded by retiring: since Open
+	retiringTo map[merkle.LogName]uint64 // guarded by retiring: since Open
 
 	writing atomic.Int64 // when the write under way began, in ns since 1970; 0: none is
 

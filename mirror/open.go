@@ -8,9 +8,10 @@ import (
 	"path/filepath"
 	"time"
 
-	"go.uber.org/zap"
+	"auditmesh/audit/holdings"
+	"auditmesh/audit/merkle"
 
-	"auditmesh/audit"
+	"go.uber.org/zap"
 )
 
 // The view is derived, so nothing of the node may depend on its database. It is
@@ -50,19 +51,19 @@ var (
 )
 
 // New is the view in dir. It opens nothing: Run does.
-func New(dir string, h *Holdings, logger *zap.Logger) *Mirror {
+func New(dir string, h *holdings.Holdings, logger *zap.Logger) *Mirror {
 	m := &Mirror{
-		holdings: h, dir: dir, logger: logger, budget: scanBudget, retiringTo: make(map[audit.LogName]uint64),
+		holdings: h, dir: dir, logger: logger, budget: scanBudget, retiringTo: make(map[merkle.LogName]uint64),
 		why: errOpening, since: time.Now(), opening: make(chan struct{}),
 	}
-	if h.opts.Own != nil {
-		m.own = h.opts.Own
+	if h.Opts.Own != nil {
+		m.own = h.Opts.Own
 	}
 	return m
 }
 
 // Open opens the view's database in dir, made anew if it cannot be used.
-func Open(dir string, h *Holdings, logger *zap.Logger) (*Mirror, error) {
+func Open(dir string, h *holdings.Holdings, logger *zap.Logger) (*Mirror, error) {
 	m := New(dir, h, logger)
 	if err := m.open(); err != nil {
 		return nil, err

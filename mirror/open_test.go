@@ -12,9 +12,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/zap"
+	"auditmesh/audit/segment"
 
-	"auditmesh/audit"
+	"go.uber.org/zap"
 )
 
 // unusable makes the view's place one where nothing can be opened; mend ends that.
@@ -172,7 +172,7 @@ func TestWriteThatHangs(t *testing.T) {
 		t.Fatal(err)
 	}
 	name, _ := a.log.Name()
-	first, err := a.log.Retirable(audit.Retention{Segments: 2}, time.Now())
+	first, err := a.log.Retirable(segment.Retention{Segments: 2}, time.Now())
 	if err != nil || first == 0 {
 		t.Fatalf("nothing to retire: %d, %v", first, err)
 	}

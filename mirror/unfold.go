@@ -5,7 +5,8 @@ import (
 	"errors"
 	"fmt"
 
-	"auditmesh/audit"
+	"auditmesh/audit/holdings"
+	"auditmesh/audit/merkle"
 )
 
 // Retire removes the segments of a log whose records are all before the record
@@ -15,7 +16,7 @@ import (
 // While the fold has not come so far, nothing is done. While the database cannot be
 // used, the segments go all the same, since a full disk may be why; the view is
 // rebuilt when it is back.
-func (m *Mirror) Retire(ctx context.Context, name audit.LogName, first uint64) error {
+func (m *Mirror) Retire(ctx context.Context, name merkle.LogName, first uint64) error {
 	log, ok := m.holdings.Log(name)
 	if !ok || first <= log.First() {
 		return nil
@@ -48,7 +49,7 @@ func (m *Mirror) Retire(ctx context.Context, name audit.LogName, first uint64) e
 
 // retireUnseen removes segments of which the view keeps rows: it no longer counts
 // as one that is on the way there, so the fold will find it to contradict the files.
-func (m *Mirror) retireUnseen(log Held, name audit.LogName, first uint64) error {
+func (m *Mirror) retireUnseen(log holdings.Log, name merkle.LogName, first uint64) error {
 	m.retiring.Lock()
 	delete(m.retiringTo, name)
 	m.retiring.Unlock()
@@ -57,7 +58,7 @@ func (m *Mirror) retireUnseen(log Held, name audit.LogName, first uint64) error 
 
 // unfoldStep takes the next records before first out of the view, and says
 // whether there may be more.
-func (m *Mirror) unfoldStep(log Held, first uint64) (bool, error) {
+func (m *Mirror) unfoldStep(log holdings.Log, first uint64) (bool, error) {
 	m.stepping.Lock()
 	defer m.stepping.Unlock()
 	return m.sized(func(records int) (bool, error) {
@@ -75,7 +76,7 @@ func (m *Mirror) unfoldStep(log Held, first uint64) (bool, error) {
 		}
 		r := log.Reader(cur.First)
 		defer r.Close()
-		f := folder{s: m.store, txn: txn, log: logOf(nameOf(log)), cur: cur, undo: true}
+		f := folder{s: m.store, txn: txn, log: logOf(holdings.NameOf(log)), cur: cur, undo: true}
 		if err := f.run(r, first, records); err != nil {
 			return false, err
 		}
@@ -94,7 +95,7 @@ func (m *Mirror) unfoldStep(log Held, first uint64) (bool, error) {
 var errNotFolded = errors.New("the view has not come so far yet")
 
 // isRetiring says whether the records of a log before first are on their way out.
-func (m *Mirror) isRetiring(name audit.LogName, first uint64) bool {
+func (m *Mirror) isRetiring(name merkle.LogName, first uint64) bool {
 	m.retiring.Lock()
 	defer m.retiring.Unlock()
 	to, ok := m.retiringTo[name]

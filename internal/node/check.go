@@ -9,13 +9,14 @@ import (
 	"time"
 	"unicode"
 
-	"auditmesh/audit"
+	"auditmesh/audit/event"
+	"auditmesh/audit/merkle"
 )
 
 // What a setting may be. The limits refuse what nobody can mean: a log that is
 // deleted while it is written, or a number in another unit than it is read in.
 const (
-	maxLine          = audit.MaxLine
+	maxLine          = merkle.MaxLine
 	minSegment       = 64 << 10
 	maxSegment       = 1 << 40
 	maxFree          = 1 << 50
@@ -47,7 +48,7 @@ func (c Config) checkAgent() error {
 	if c.AgentID == "" {
 		return nil
 	}
-	if _, err := audit.ParsePartyID(c.AgentID); err != nil {
+	if _, err := event.ParsePartyID(c.AgentID); err != nil {
 		return fmt.Errorf("agent_id: %w", err)
 	}
 	return nil

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"unicode"
 
-	ma "github.com/multiformats/go-multiaddr"
+	"auditmesh/audit/merkle"
 
-	"auditmesh/audit"
+	ma "github.com/multiformats/go-multiaddr"
 )
 
 // The transports of the mesh, and what may stand before and after them.
@@ -45,7 +45,7 @@ func (c Config) checkMesh() (wrong problems) {
 		}
 	}
 	for _, s := range c.Members {
-		if _, err := audit.PeerKey(s); err != nil {
+		if _, err := merkle.PeerKey(s); err != nil {
 			wrong.add(fmt.Errorf("members: %w; write it as `auditmesh init` of that node prints it", err))
 		}
 	}

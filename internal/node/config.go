@@ -3,7 +3,7 @@ package node
 import (
 	"path/filepath"
 
-	"auditmesh/audit"
+	"auditmesh/audit/event"
 )
 
 // Config is a node's configuration. Absent keys mean defaults, so the empty one
@@ -49,7 +49,7 @@ type Config struct {
 	LogLevel string `json:"log_level"`
 }
 
-// Retention is audit.Retention. Zero limits nothing.
+// Retention is segment.Retention. Zero limits nothing.
 type Retention struct {
 	Segments int64    `json:"segments"`
 	Bytes    int64    `json:"bytes"`
@@ -114,8 +114,8 @@ func (c Config) SocketPath() string { return filepath.Join(c.DataDir, "api.sock"
 func (c Config) CopiesDir() string { return c.copiesDir() }
 
 // Party is the agent that `exec` acts for on the node with that machine id.
-func (c Config) Party(machine audit.PartyID) audit.PartyID {
-	if id, err := audit.ParsePartyID(c.AgentID); err == nil {
+func (c Config) Party(machine event.PartyID) event.PartyID {
+	if id, err := event.ParsePartyID(c.AgentID); err == nil {
 		return id
 	}
 	return machine

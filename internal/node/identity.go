@@ -8,8 +8,9 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/crypto"
 
-	"auditmesh/audit"
-	"auditmesh/internal/durable"
+	"auditmesh/audit/disk"
+	"auditmesh/audit/event"
+	"auditmesh/audit/merkle"
 )
 
 // Identity is a node's Ed25519 key, in the forms in which it is used.
@@ -17,7 +18,7 @@ type Identity struct {
 	Key    ed25519.PrivateKey
 	Libp2p crypto.PrivKey
 	Peer   string        // peer id, base58
-	Raw    audit.PartyID // the public key
+	Raw    event.PartyID // the public key
 }
 
 // ErrNoIdentity means that the data directory has no identity key yet.
@@ -29,14 +30,14 @@ const maxKeyFile = 1024
 
 // LoadIdentity reads the identity key of a data directory; ErrNoIdentity if
 // there is none. A key that others can read is refused. Nothing is changed.
-func LoadIdentity(c Config) (Identity, error) { return loadIdentity(durable.OS{}, c) }
+func LoadIdentity(c Config) (Identity, error) { return loadIdentity(disk.OS{}, c) }
 
-func loadIdentity(fsys durable.FS, c Config) (Identity, error) {
+func loadIdentity(fsys disk.FS, c Config) (Identity, error) {
 	return readKey(fsys, c.identityPath())
 }
 
 // readKey reads a key file.
-func readKey(fsys durable.FS, path string) (Identity, error) {
+func readKey(fsys disk.FS, path string) (Identity, error) {
 	info, err := fsys.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Identity{}, fmt.Errorf("%w: %s", ErrNoIdentity, path)
@@ -47,7 +48,7 @@ func readKey(fsys durable.FS, path string) (Identity, error) {
 	if info.Mode().Perm()&0o077 != 0 {
 		return Identity{}, fmt.Errorf("the identity key %s can be read by others (mode %04o): chmod 600 %s", path, info.Mode().Perm(), path)
 	}
-	raw, err := durable.ReadFile(fsys, path, maxKeyFile)
+	raw, err := disk.ReadFile(fsys, path, maxKeyFile)
 	if err != nil {
 		return Identity{}, err
 	}
@@ -68,6 +69,6 @@ func identityOf(key crypto.PrivKey) (Identity, error) {
 	}
 	id := Identity{Key: ed25519.PrivateKey(raw), Libp2p: key}
 	public := id.Key.Public().(ed25519.PublicKey)
-	id.Peer, id.Raw = audit.PeerID(public), audit.PartyID(public)
+	id.Peer, id.Raw = merkle.PeerID(public), event.PartyID(public)
 	return id, nil
 }

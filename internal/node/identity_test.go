@@ -12,21 +12,22 @@ import (
 	"testing"
 
 	"auditmesh/audit"
-	"auditmesh/internal/durable"
-	"auditmesh/internal/durable/durabletest"
+	"auditmesh/audit/disk"
+	"auditmesh/audit/disk/disktest"
+	"auditmesh/audit/event"
 )
 
 func diskConfig() Config { return DefaultConfig("/srv/node") }
 
 // openOn opens the log of an identity on a disk, appends a record, and closes it
 // without a signature of it where the disk fails.
-func appendOn(t *testing.T, disk durable.FS, c Config, id Identity, n int) error {
+func appendOn(t *testing.T, fsys disk.FS, c Config, id Identity, n int) error {
 	t.Helper()
-	l, err := audit.Open(audit.Options{Path: c.LogPath(), SignedPath: c.SignedPath(), Key: id.Key, FS: disk})
+	l, err := audit.Open(audit.Options{Path: c.LogPath(), SignedPath: c.SignedPath(), Key: id.Key, FS: fsys})
 	if err != nil {
 		return err
 	}
-	e, err := audit.ParseInput(fmt.Appendf(nil, `{"event":"x-n","n":%d}`, n), 1)
+	e, err := event.ParseInput(fmt.Appendf(nil, `{"event":"x-n","n":%d}`, n), 1)
 	if err == nil {
 		_, err = l.Append(t.Context(), e)
 	}
@@ -34,9 +35,9 @@ func appendOn(t *testing.T, disk durable.FS, c Config, id Identity, n int) error
 }
 
 // recordsOn counts the records of the log.
-func recordsOn(t *testing.T, disk durable.FS, c Config, id Identity) uint64 {
+func recordsOn(t *testing.T, fsys disk.FS, c Config, id Identity) uint64 {
 	t.Helper()
-	l, err := audit.Open(audit.Options{Path: c.LogPath(), SignedPath: c.SignedPath(), Key: id.Key, FS: disk})
+	l, err := audit.Open(audit.Options{Path: c.LogPath(), SignedPath: c.SignedPath(), Key: id.Key, FS: fsys})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +55,7 @@ func TestIdentityCrashAtEveryOperation(t *testing.T) {
 			for try := range 12 {
 				keep := map[int]func() bool{0: func() bool { return false }, 1: func() bool { return true }}[try]
 				if keep == nil {
-					keep = durabletest.KeepSome(rand.New(rand.NewPCG(uint64(k), uint64(try))))
+					keep = disktest.KeepSome(rand.New(rand.NewPCG(uint64(k), uint64(try))))
 				}
 				if !identityCrash(t, k, after, keep) {
 					done = true
@@ -72,54 +73,54 @@ func TestIdentityCrashAtEveryOperation(t *testing.T) {
 // identityCrash crashes at operation k, and says whether there was one.
 func identityCrash(t *testing.T, k int, after bool, keep func() bool) bool {
 	t.Helper()
-	c, disk := diskConfig(), durabletest.NewDisk()
+	c, d := diskConfig(), disktest.NewDisk()
 	where := ""
 	ops := 0
 	var used Identity // by another process that saw it, just before the crash
-	disk.SetFail(func(op durabletest.Op) (error, bool) {
+	d.SetFail(func(op disktest.Op) (error, bool) {
 		if ops++; ops <= k {
 			return nil, false
 		}
 		where = fmt.Sprintf("operation %d, %s %s, after it %v", k, op.Name, op.Path, after)
-		disk.SetFail(nil)
-		if id, err := loadIdentity(disk, c); err == nil {
-			if err := appendOn(t, disk, c, id, 1); err != nil {
+		d.SetFail(nil)
+		if id, err := loadIdentity(d, c); err == nil {
+			if err := appendOn(t, d, c, id, 1); err != nil {
 				t.Fatalf("%s: who saw the identity cannot use it: %v", where, err)
 			}
 			used = id
 		}
 		if !after {
-			disk.Crash()
+			d.Crash()
 		}
 		return errors.New("crash"), after
 	})
-	first, err := ensureIdentity(t.Context(), disk, c)
+	first, err := ensureIdentity(t.Context(), d, c)
 	if where == "" && err != nil {
 		t.Fatal(err)
 	}
 	if after {
-		disk.Crash()
+		d.Crash()
 	}
-	disk.Restart(keep)
-	second, err := ensureIdentity(t.Context(), disk, c)
+	d.Restart(keep)
+	second, err := ensureIdentity(t.Context(), d, c)
 	if err != nil {
-		t.Fatalf("%s: the next start: %v\n%s", where, err, disk)
+		t.Fatalf("%s: the next start: %v\n%s", where, err, d)
 	}
 	if where == "" && second.Peer != first.Peer {
 		t.Fatalf("%s was made, %s is there after a power cut", first.Peer, second.Peer)
 	}
 	if used.Peer != "" {
 		if second.Peer != used.Peer {
-			t.Fatalf("%s: %s was used, %s is there after the power cut\n%s", where, used.Peer, second.Peer, disk)
+			t.Fatalf("%s: %s was used, %s is there after the power cut\n%s", where, used.Peer, second.Peer, d)
 		}
-		if n := recordsOn(t, disk, c, second); n != 1 {
+		if n := recordsOn(t, d, c, second); n != 1 {
 			t.Fatalf("%s: %d records, 1 was acknowledged", where, n)
 		}
 	}
-	if err := appendOn(t, disk, c, second, 2); err != nil {
-		t.Fatalf("%s: the log of the next start: %v\n%s", where, err, disk)
+	if err := appendOn(t, d, c, second, 2); err != nil {
+		t.Fatalf("%s: the log of the next start: %v\n%s", where, err, d)
 	}
-	if third, err := ensureIdentity(t.Context(), disk, c); err != nil || third.Peer != second.Peer {
+	if third, err := ensureIdentity(t.Context(), d, c); err != nil || third.Peer != second.Peer {
 		t.Fatalf("%s: %s, then %s, %v", where, second.Peer, third.Peer, err)
 	}
 	return where != ""
@@ -128,28 +129,28 @@ func identityCrash(t *testing.T, k int, after bool, keep func() bool) bool {
 // An operation that fails, without a crash, is an error; the next call completes.
 func TestIdentityFailureAtEveryOperation(t *testing.T) {
 	for k := 0; ; k++ {
-		c, disk := diskConfig(), durabletest.NewDisk()
+		c, d := diskConfig(), disktest.NewDisk()
 		ops, failed := 0, false
-		disk.SetFail(func(op durabletest.Op) (error, bool) {
+		d.SetFail(func(op disktest.Op) (error, bool) {
 			if ops++; ops-1 == k {
 				failed = true
 				return errors.New("injected"), false
 			}
 			return nil, false
 		})
-		first, err := ensureIdentity(t.Context(), disk, c)
+		first, err := ensureIdentity(t.Context(), d, c)
 		if !failed {
 			return
 		}
-		disk.SetFail(nil)
-		second, again := ensureIdentity(t.Context(), disk, c)
+		d.SetFail(nil)
+		second, again := ensureIdentity(t.Context(), d, c)
 		if again != nil {
 			t.Fatalf("operation %d: %v, and then %v", k, err, again)
 		}
 		if err == nil && first.Peer != second.Peer {
 			t.Fatalf("operation %d: %s, and then %s", k, first.Peer, second.Peer)
 		}
-		if err := appendOn(t, disk, c, second, 1); err != nil {
+		if err := appendOn(t, d, c, second, 1); err != nil {
 			t.Fatalf("operation %d: %v", k, err)
 		}
 	}
@@ -186,20 +187,20 @@ func TestIdentityOfManyAtOnce(t *testing.T) {
 
 // Who waits for the lock ends with its context.
 func TestIdentityWaitEnds(t *testing.T) {
-	c, disk := diskConfig(), durabletest.NewDisk()
-	lock, err := disk.Lock(c.identityLockPath())
+	c, d := diskConfig(), disktest.NewDisk()
+	lock, err := d.Lock(c.identityLockPath())
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := ensureIdentity(ctx, disk, c); !errors.Is(err, durable.ErrLocked) {
+	if _, err := ensureIdentity(ctx, d, c); !errors.Is(err, disk.ErrLocked) {
 		t.Fatalf("while another makes it: %v", err)
 	}
 	if err := lock.Release(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ensureIdentity(t.Context(), disk, c); err != nil {
+	if _, err := ensureIdentity(t.Context(), d, c); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -220,7 +221,7 @@ func TestLostKeyIsNotMadeAnew(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := appendOn(t, durable.OS{}, c, id, 1); err != nil {
+			if err := appendOn(t, disk.OS{}, c, id, 1); err != nil {
 				t.Fatal(err)
 			}
 			if err := errors.Join(os.Remove(c.identityPath()), spoil(c)); err != nil {

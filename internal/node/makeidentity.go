@@ -15,7 +15,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/crypto"
 
 	"auditmesh/audit"
-	"auditmesh/internal/durable"
+	"auditmesh/audit/disk"
 )
 
 // The first use of a data directory makes the identity key and the last-signed
@@ -44,10 +44,10 @@ const (
 // signed, the loss of the key is not mended: the log would go on under another
 // name, as if it were another node's.
 func EnsureIdentity(ctx context.Context, c Config) (Identity, error) {
-	return ensureIdentity(ctx, durable.OS{}, c)
+	return ensureIdentity(ctx, disk.OS{}, c)
 }
 
-func ensureIdentity(ctx context.Context, fsys durable.FS, c Config) (Identity, error) {
+func ensureIdentity(ctx context.Context, fsys disk.FS, c Config) (Identity, error) {
 	id, err := loadIdentity(fsys, c)
 	if !errors.Is(err, ErrNoIdentity) {
 		return id, err
@@ -65,12 +65,12 @@ func ensureIdentity(ctx context.Context, fsys durable.FS, c Config) (Identity, e
 
 // waitForLock takes a lock, and waits while another process has it, for at most
 // identityWait.
-func waitForLock(ctx context.Context, fsys durable.FS, path string) (durable.Lock, error) {
+func waitForLock(ctx context.Context, fsys disk.FS, path string) (disk.Lock, error) {
 	ctx, cancel := context.WithTimeout(ctx, identityWait)
 	defer cancel()
 	for {
 		lock, err := fsys.Lock(path)
-		if !errors.Is(err, durable.ErrLocked) {
+		if !errors.Is(err, disk.ErrLocked) {
 			return lock, err
 		}
 		select {
@@ -82,7 +82,7 @@ func waitForLock(ctx context.Context, fsys durable.FS, path string) (durable.Loc
 }
 
 // makeIdentity goes on from wherever an earlier start of it ended. The lock is held.
-func makeIdentity(fsys durable.FS, c Config) (Identity, error) {
+func makeIdentity(fsys disk.FS, c Config) (Identity, error) {
 	id, err := loadIdentity(fsys, c) // another process was first
 	if !errors.Is(err, ErrNoIdentity) {
 		return id, err
@@ -115,7 +115,7 @@ func makeIdentity(fsys durable.FS, c Config) (Identity, error) {
 }
 
 // makeKey makes a key, durable under its first name when it returns.
-func makeKey(fsys durable.FS, c Config) (id Identity, err error) {
+func makeKey(fsys disk.FS, c Config) (id Identity, err error) {
 	if err := nothingSigned(fsys, c); err != nil {
 		return id, err
 	}
@@ -145,7 +145,7 @@ func makeKey(fsys durable.FS, c Config) (id Identity, err error) {
 
 // ensureSignedState makes the state of a node that signed nothing, unless the
 // state of this very node is there.
-func ensureSignedState(fsys durable.FS, c Config, id Identity) error {
+func ensureSignedState(fsys disk.FS, c Config, id Identity) error {
 	have, there, err := signedState(fsys, c)
 	if err == nil && there && have.Peer == id.Peer {
 		return fsys.SyncDir(c.stateDir())
@@ -160,9 +160,9 @@ func ensureSignedState(fsys durable.FS, c Config, id Identity) error {
 	return audit.InitSignedState(fsys, c.SignedPath(), id.Peer)
 }
 
-func signedState(fsys durable.FS, c Config) (s audit.SignedState, there bool, err error) {
+func signedState(fsys disk.FS, c Config) (s audit.SignedState, there bool, err error) {
 	const most = 64 << 10
-	raw, err := durable.ReadFile(fsys, c.SignedPath(), most)
+	raw, err := disk.ReadFile(fsys, c.SignedPath(), most)
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, false, nil
 	}
@@ -174,7 +174,7 @@ func signedState(fsys durable.FS, c Config) (s audit.SignedState, there bool, er
 
 // nothingSigned refuses a directory in which something was signed, by a key that
 // is not there.
-func nothingSigned(fsys durable.FS, c Config) error {
+func nothingSigned(fsys disk.FS, c Config) error {
 	const hint = "restore it from where it is kept; a new one is another node, for which move %s away"
 	s, there, err := signedState(fsys, c)
 	switch {
@@ -200,7 +200,7 @@ func nothingSigned(fsys durable.FS, c Config) error {
 // durable when it returns. Those that stood there may have been made a moment ago
 // by another process that has not synced them yet, so they are synced too, as far
 // as that is allowed: /home may not be this user's to open.
-func makeDir(fsys durable.FS, path string) error {
+func makeDir(fsys disk.FS, path string) error {
 	made := make(map[string]bool)
 	for dir := path; ; dir = filepath.Dir(dir) {
 		if _, err := fsys.Stat(dir); err == nil || dir == filepath.Dir(dir) {

@@ -10,8 +10,8 @@ import (
 	"go.uber.org/zap"
 
 	"auditmesh/audit"
+	"auditmesh/audit/disk"
 	"auditmesh/internal/api"
-	"auditmesh/internal/durable"
 )
 
 const (
@@ -35,8 +35,8 @@ func OpenLog(cfg Config, id Identity, logger *zap.Logger) (*audit.Log, error) {
 		Path: path, SignedPath: cfg.SignedPath(), Key: id.Key, Logger: logger,
 		SegmentBytes: cfg.SegmentBytes, SegmentAge: cfg.SegmentAge.Std(), MinFree: cfg.MinFreeBytes, MaxArgvBytes: int(cfg.MaxArgvBytes),
 	}
-	if _, err := (durable.OS{}).Stat(filepath.Dir(path)); err != nil {
-		if err := makeDir(durable.OS{}, filepath.Dir(path)); err != nil {
+	if _, err := (disk.OS{}).Stat(filepath.Dir(path)); err != nil {
+		if err := makeDir(disk.OS{}, filepath.Dir(path)); err != nil {
 			return nil, fmt.Errorf("make the log's directory: %w", err)
 		}
 	}

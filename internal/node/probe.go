@@ -13,8 +13,8 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 	"golang.org/x/sys/unix"
 
+	"auditmesh/audit/disk"
 	"auditmesh/internal/api"
-	"auditmesh/internal/durable"
 )
 
 // Findings is what Probe found. A problem keeps the node, or a part of it, from
@@ -45,7 +45,7 @@ func Probe(ctx context.Context, c Config) Findings {
 	if c.AuditTasklistID == "" {
 		return f
 	}
-	f.problem(checkTasklist(durable.OS{}, c))
+	f.problem(checkTasklist(disk.OS{}, c))
 	f.membership(c)
 	if conn, err := api.Dial(ctx, c.SocketPath()); err == nil {
 		conn.Close() // the node that runs has the addresses
@@ -63,7 +63,7 @@ func Probe(ctx context.Context, c Config) Findings {
 func (f *Findings) identity(c Config) {
 	id, err := LoadIdentity(c)
 	if errors.Is(err, ErrNoIdentity) {
-		f.problem(nothingSigned(durable.OS{}, c))
+		f.problem(nothingSigned(disk.OS{}, c))
 		return
 	}
 	if err != nil {
@@ -71,7 +71,7 @@ func (f *Findings) identity(c Config) {
 		return
 	}
 	f.Node = id.Peer
-	switch s, there, err := signedState(durable.OS{}, c); {
+	switch s, there, err := signedState(disk.OS{}, c); {
 	case err != nil:
 		f.problem(fmt.Errorf("the last-signed state %s cannot be read: %w", c.SignedPath(), err))
 	case !there:

@@ -6,7 +6,7 @@ import (
 	"io/fs"
 	"path/filepath"
 
-	"auditmesh/internal/durable"
+	"auditmesh/audit/disk"
 )
 
 // A data directory serves one tasklist. Another one would be sent the whole log,
@@ -16,8 +16,8 @@ import (
 func (c Config) tasklistPath() string { return filepath.Join(c.stateDir(), "tasklist") }
 
 // servedTasklist is the tasklist that the data directory served; empty if none.
-func servedTasklist(fsys durable.FS, c Config) (string, error) {
-	raw, err := durable.ReadFile(fsys, c.tasklistPath(), maxTasklistID+1)
+func servedTasklist(fsys disk.FS, c Config) (string, error) {
+	raw, err := disk.ReadFile(fsys, c.tasklistPath(), maxTasklistID+1)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
@@ -31,7 +31,7 @@ func servedTasklist(fsys durable.FS, c Config) (string, error) {
 var ErrForeignTasklist = errors.New("this data directory served another tasklist")
 
 // checkTasklist refuses a tasklist that is not the one that was served.
-func checkTasklist(fsys durable.FS, c Config) error {
+func checkTasklist(fsys disk.FS, c Config) error {
 	served, err := servedTasklist(fsys, c)
 	if err != nil || c.AuditTasklistID == "" || served == "" || served == c.AuditTasklistID {
 		return err
@@ -41,7 +41,7 @@ func checkTasklist(fsys durable.FS, c Config) error {
 }
 
 // claimTasklist is checkTasklist, and keeps the first one.
-func claimTasklist(fsys durable.FS, c Config) error {
+func claimTasklist(fsys disk.FS, c Config) error {
 	if err := checkTasklist(fsys, c); err != nil || c.AuditTasklistID == "" {
 		return err
 	}
@@ -52,7 +52,7 @@ func claimTasklist(fsys durable.FS, c Config) error {
 	if err := makeDir(fsys, c.stateDir()); err != nil {
 		return err
 	}
-	if err := durable.WriteFile(fsys, c.tasklistPath(), []byte(c.AuditTasklistID), 0o600); err != nil {
+	if err := disk.WriteFile(fsys, c.tasklistPath(), []byte(c.AuditTasklistID), 0o600); err != nil {
 		return fmt.Errorf("keep which tasklist is served: %w", err)
 	}
 	return nil

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"time"
 
-	"auditmesh/audit"
+	"auditmesh/audit/merkle"
 	"auditmesh/mirror"
 )
 
@@ -30,7 +30,7 @@ func (n *Node) damaged(asked error) map[string]string {
 // unseen are the logs as they are held, while the view does not answer: folded is
 // what it last said.
 func (n *Node) unseen(last []mirror.LogStatus) []mirror.LogStatus {
-	was := make(map[audit.LogName]mirror.LogStatus, len(last))
+	was := make(map[merkle.LogName]mirror.LogStatus, len(last))
 	for _, l := range last {
 		was[l.Name] = l
 	}
