@@ -50,7 +50,7 @@ func (c *codec) literal(s string) {
 
 // readKey reads a field's name, with what stands around it.
 func (c *codec) readKey(name string) {
-	b, n := c.buf, len(name)
+	b := c.buf
 	if c.first {
 		c.first = false
 	} else if len(b) > 0 && b[0] == ',' {
@@ -58,11 +58,12 @@ func (c *codec) readKey(name string) {
 	} else {
 		c.wrong = notCanonical
 	}
-	if len(b) < n+3 || b[0] != '"' || string(b[1:n+1]) != name || b[n+1] != '"' || b[n+2] != ':' {
+	n := len(name) + len(`"":`)
+	if len(b) < n || b[0] != '"' || b[n-2] != '"' || b[n-1] != ':' || string(b[1:n-2]) != name {
 		c.wrong = notCanonical
 		return
 	}
-	c.buf = b[n+3:]
+	c.buf = b[n:]
 }
 
 func (c *codec) readNull() bool { return c.has("null") }
@@ -80,13 +81,13 @@ func (c *codec) readUint(limit uint64) (n uint64) {
 	i := 0
 	for ; i < len(c.buf) && c.buf[i]-'0' <= 9; i++ {
 		d := uint64(c.buf[i] - '0')
-		if n > (limit-d)/10 {
+		if n > math.MaxUint64/10 || 10*n+d < d {
 			c.wrong = notCanonical
 			return 0
 		}
 		n = 10*n + d
 	}
-	if i == 0 || i > 1 && c.buf[0] == '0' {
+	if n > limit || i == 0 || i > 1 && c.buf[0] == '0' {
 		c.wrong = notCanonical
 		return 0
 	}
@@ -114,13 +115,16 @@ func (c *codec) readHex(dst []byte) {
 		return
 	}
 	digits := c.buf[1 : n+1]
+	var all byte
 	for i := range dst {
-		high, low := hexValues[digits[2*i]], hexValues[digits[2*i+1]]
-		if high|low > 15 {
-			c.wrong = notCanonical
-			return
-		}
+		pair := digits[2*i : 2*i+2]
+		high, low := hexValues[pair[0]], hexValues[pair[1]]
+		all |= high | low
 		dst[i] = high<<4 | low
+	}
+	if all > 15 {
+		c.wrong = notCanonical
+		return
 	}
 	c.buf = c.buf[n+2:]
 }

@@ -19,8 +19,8 @@ type codec struct {
 	buf []byte
 	// wrong is the first thing that was wrong. After it, nothing counts.
 	wrong *FieldError
-	// members are what was listed.
-	members []member
+	// members is where to list them; a pointer, since a codec is copied often.
+	members *[]member
 }
 
 type mode uint8
@@ -28,9 +28,9 @@ type mode uint8
 const (
 	// reading a line that is in the writer's own form; see canonical.go.
 	reading mode = iota
-	// writing a line; see write.go.
+	// writing a line, and checking; see write.go.
 	writing
-	// checking that the fields have values that may be written.
+	// checking alone that the fields have values that may be written.
 	checking
 	// listing the fields, for careful.go and the tests.
 	listing
@@ -41,6 +41,8 @@ type vocabulary struct {
 	what  string // what a word must be, for errors
 	words []string
 }
+
+func (c *codec) checks() bool { return c.mode == writing || c.mode == checking }
 
 func (c *codec) fail(field, reason string) {
 	if c.wrong == nil {
@@ -55,29 +57,32 @@ func (c *codec) text(name string, v *string) {
 		c.readKey(name)
 		*v = c.readString()
 	case writing:
+		c.checkText(name, *v)
 		c.writeText(name, *v)
 	case checking:
-		if !utf8.ValidString(*v) {
-			c.fail(name, "is not valid UTF-8")
-		}
+		c.checkText(name, *v)
 	case listing:
 		c.list(name, "string", v)
+	}
+}
+
+func (c *codec) checkText(name, s string) {
+	if !utf8.ValidString(s) {
+		c.fail(name, "is not valid UTF-8")
 	}
 }
 
 // word is a string that a writer takes from a vocabulary. A log may hold others,
 // since a later version may know more.
 func (c *codec) word(name string, v *string, from *vocabulary) {
-	switch c.mode {
-	case checking:
-		if !slices.Contains(from.words, *v) {
-			c.fail(name, fmt.Sprintf("%q is not %s", *v, from.what))
-		}
-	default:
+	if c.checks() && !slices.Contains(from.words, *v) {
+		c.fail(name, fmt.Sprintf("%q is not %s", *v, from.what))
+	}
+	if c.mode != checking {
 		c.text(name, v)
-		if c.mode == listing {
-			c.members[len(c.members)-1].words = from.words
-		}
+	}
+	if c.mode == listing {
+		(*c.members)[len(*c.members)-1].words = from.words
 	}
 }
 
@@ -93,7 +98,7 @@ func (c *codec) optionalText(name string, v **string) {
 		if *v == nil {
 			c.writeNull(name)
 		} else {
-			c.writeText(name, **v)
+			c.text(name, *v)
 		}
 	case checking:
 		if *v != nil {
@@ -111,15 +116,20 @@ func (c *codec) texts(name string, v *[]string) {
 		c.readKey(name)
 		*v = c.readStrings()
 	case writing:
+		c.checkTexts(name, *v)
 		c.writeTexts(name, *v)
 	case checking:
-		for i, s := range *v {
-			if !utf8.ValidString(s) {
-				c.fail(name, fmt.Sprintf("element %d is not valid UTF-8", i))
-			}
-		}
+		c.checkTexts(name, *v)
 	case listing:
 		c.list(name, "[string]", (*texts)(v))
+	}
+}
+
+func (c *codec) checkTexts(name string, list []string) {
+	for i, s := range list {
+		if !utf8.ValidString(s) {
+			c.fail(name, fmt.Sprintf("element %d is not valid UTF-8", i))
+		}
 	}
 }
 
@@ -150,8 +160,7 @@ func objects[T any, P record[T]](c *codec, name string, v *[]T) {
 		c.readKey(name)
 		*v = readObjects[T, P](c)
 	case writing:
-		c.writeKey(name)
-		c.buf = append(c.buf, '[')
+		c.buf = append(c.key(name), '[')
 		for i := range *v {
 			if i > 0 {
 				c.buf = append(c.buf, ',')
@@ -166,6 +175,6 @@ func objects[T any, P record[T]](c *codec, name string, v *[]T) {
 			*c = P(&(*v)[i]).fields(*c)
 		}
 	case listing:
-		c.list(name, "["+objectType(P(new(T)).fields(codec{mode: listing}).members)+"]", &objectList[T, P]{v})
+		c.list(name, "["+objectType(membersOf(P(new(T))))+"]", &objectList[T, P]{v})
 	}
 }

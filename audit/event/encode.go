@@ -25,10 +25,12 @@ func Encode(e Event) ([]byte, error) { return AppendLine(nil, e) }
 
 // AppendLine is Encode onto dst. Where it fails it returns dst as it was.
 func AppendLine(dst []byte, e Event) ([]byte, error) {
-	if err := check(e); err != nil {
-		return dst, err
+	if e, ok := e.(checker); ok {
+		if err := e.check(); err != nil {
+			return dst, err
+		}
 	}
-	start := len(dst)
+	before, start := dst, len(dst)
 	if app, ok := e.(*Application); ok {
 		dst = append(dst, app.Body...)
 	} else {
@@ -36,11 +38,15 @@ func AppendLine(dst []byte, e Event) ([]byte, error) {
 		dst = append(dst, e.Name()...)
 		dst = append(dst, timeStart...)
 		dst = strconv.AppendUint(dst, e.Time(), 10)
-		dst = append(e.fields(codec{mode: writing, buf: dst}).buf, '}')
+		c := e.fields(codec{mode: writing, buf: dst})
+		if c.wrong != nil {
+			return before, c.wrong
+		}
+		dst = append(c.buf, '}')
 	}
 	dst = append(dst, '\n')
 	if n := len(dst) - start; n > merkle.MaxLine {
-		return dst[:start], &FieldError{longestField(dst[start:]), fmt.Sprintf("the line would have %d bytes, the limit is %d", n, merkle.MaxLine)}
+		return before, &FieldError{longestField(dst[start:]), fmt.Sprintf("the line would have %d bytes, the limit is %d", n, merkle.MaxLine)}
 	}
 	return dst, nil
 }

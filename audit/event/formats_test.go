@@ -44,7 +44,7 @@ func eventTable() string {
 			b.WriteString("| `x-…` | any | `request_id` hex16 if it has one, then its own in its own order, without white space |\n")
 		}
 		var fields []string
-		for _, m := range membersOf(k) {
+		for _, m := range membersOf(k.make(0)) {
 			field := "`" + m.name + "` " + m.json
 			if m.optional {
 				field += " or null"
@@ -60,7 +60,7 @@ func wordTable() string {
 	var b strings.Builder
 	b.WriteString("|---|---|---|\n")
 	for _, k := range kinds {
-		for _, m := range membersOf(k) {
+		for _, m := range membersOf(k.make(0)) {
 			if m.words != nil {
 				b.WriteString("| `" + k.name + "` | `" + m.name + "` | " + strings.Join(m.words, ", ") + " |\n")
 			}

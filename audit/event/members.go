@@ -31,21 +31,28 @@ type reader interface {
 }
 
 func (c *codec) list(name, json string, to any) {
-	c.members = append(c.members, member{name: name, json: json, to: to})
+	*c.members = append(*c.members, member{name: name, json: json, to: to})
 }
 
 func (c *codec) listOptional(name, json string, to any) {
-	c.members = append(c.members, member{name: name, json: json, optional: true, to: to})
+	*c.members = append(*c.members, member{name: name, json: json, optional: true, to: to})
+}
+
+// membersOf lists the fields of an event, or of an object in one.
+func membersOf(e interface{ fields(c codec) codec }) []member {
+	list := make([]member, 0, 12)
+	e.fields(codec{mode: listing, members: &list})
+	return list
 }
 
 // readFields reads an event's fields from a line that is known to be one JSON
 // object without duplicate names. If strict, it refuses fields that the event does
 // not have.
 func readFields(line []byte, e Event, strict bool) error {
-	c := codec{mode: listing, members: make([]member, 0, 12)}
-	c.listOptional("event", "", skipped{}) // these two were read already
-	c.listOptional("ts_unix_ms", "", skipped{})
-	members := e.fields(c).members
+	members := membersOf(e)
+	members = append(members, // these two were read already
+		member{name: "event", optional: true, to: skipped{}},
+		member{name: "ts_unix_ms", optional: true, to: skipped{}})
 	if find(members, "request_id") == nil { // it must be one where no event needs it, too
 		members = append(members, member{name: "request_id", optional: true, to: new(RequestID)})
 	}
@@ -156,7 +163,7 @@ func (l *objectList[T, P]) read(dec *jsontext.Decoder) error {
 	for dec.PeekKind() != jsontext.KindEndArray {
 		*l.to = append(*l.to, *new(T))
 		last := &(*l.to)[len(*l.to)-1]
-		o := object{members: P(last).fields(codec{mode: listing}).members}
+		o := object{members: membersOf(P(last))}
 		if err := o.UnmarshalJSONFrom(dec); err != nil {
 			return err
 		}

@@ -8,55 +8,48 @@ import (
 
 // The writing direction of codec: serde_json's compact output.
 
-func (c *codec) writeKey(name string) {
+// key is the line so far with a field's name, and what stands around it.
+func (c *codec) key(name string) []byte {
+	b := c.buf
 	if c.first {
 		c.first = false
+		b = append(b, '"')
 	} else {
-		c.buf = append(c.buf, ',')
+		b = append(b, ',', '"')
 	}
-	c.buf = append(c.buf, '"')
-	c.buf = append(c.buf, name...)
-	c.buf = append(c.buf, '"', ':')
+	return append(append(b, name...), '"', ':')
 }
 
 func (c *codec) writeNull(name string) {
-	c.writeKey(name)
-	c.buf = append(c.buf, "null"...)
+	c.buf = append(c.key(name), "null"...)
 }
 
 func (c *codec) writeUint(name string, n uint64) {
-	c.writeKey(name)
-	c.buf = strconv.AppendUint(c.buf, n, 10)
+	c.buf = strconv.AppendUint(c.key(name), n, 10)
 }
 
 func (c *codec) writeInt(name string, n int64) {
-	c.writeKey(name)
-	c.buf = strconv.AppendInt(c.buf, n, 10)
+	c.buf = strconv.AppendInt(c.key(name), n, 10)
 }
 
 func (c *codec) writeBool(name string, b bool) {
-	c.writeKey(name)
-	c.buf = strconv.AppendBool(c.buf, b)
+	c.buf = strconv.AppendBool(c.key(name), b)
 }
 
 func (c *codec) writeHex(name string, id []byte) {
-	c.writeKey(name)
-	c.buf = append(hex.AppendEncode(append(c.buf, '"'), id), '"')
+	c.buf = append(hex.AppendEncode(append(c.key(name), '"'), id), '"')
 }
 
 func (c *codec) writeBase64(name string, b []byte) {
-	c.writeKey(name)
-	c.buf = append(base64.StdEncoding.AppendEncode(append(c.buf, '"'), b), '"')
+	c.buf = append(base64.StdEncoding.AppendEncode(append(c.key(name), '"'), b), '"')
 }
 
 func (c *codec) writeText(name, s string) {
-	c.writeKey(name)
-	c.buf = appendString(c.buf, s)
+	c.buf = appendString(c.key(name), s)
 }
 
 func (c *codec) writeTexts(name string, list []string) {
-	c.writeKey(name)
-	c.buf = append(c.buf, '[')
+	c.buf = append(c.key(name), '[')
 	for i, s := range list {
 		if i > 0 {
 			c.buf = append(c.buf, ',')
