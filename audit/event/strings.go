@@ -13,20 +13,31 @@ import (
 func (c *codec) readQuoted() (s []byte, escaped bool) {
 	c.literal(`"`)
 	for i, b := range c.buf {
-		switch {
-		case b == '"':
+		if !notPlain[b] {
+			continue
+		}
+		switch b {
+		case '"':
 			s, c.buf = c.buf[:i], c.buf[i+1:]
 			return s, false
-		case b == '\\':
+		case '\\':
 			return c.readEscaped(i), true
-		case b < 0x20:
-			c.wrong = notCanonical
-			return nil, false
 		}
+		break
 	}
 	c.wrong = notCanonical
 	return nil, false
 }
+
+// notPlain says of each byte whether a string cannot go over it: quotes, backslashes
+// and control characters.
+var notPlain = func() (special [256]bool) {
+	for b := range 0x20 {
+		special[b] = true
+	}
+	special['"'], special['\\'] = true, true
+	return special
+}()
 
 // readEscaped reads a string whose first escape is at i. It knows the escapes that
 // appendString makes.
