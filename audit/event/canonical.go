@@ -31,8 +31,8 @@ func canonical(line []byte) Event {
 	return e
 }
 
-// notCanonical ends the reading of a line that is in another form. Nobody sees it.
-var notCanonical = &FieldError{"", "is not as this program writes it"}
+// errNotCanonical ends the reading of a line that is in another form. Nobody sees it.
+var errNotCanonical = &FieldError{"", "is not as this program writes it"}
 
 func (c *codec) has(s string) bool {
 	if len(c.buf) < len(s) || string(c.buf[:len(s)]) != s {
@@ -44,23 +44,24 @@ func (c *codec) has(s string) bool {
 
 func (c *codec) literal(s string) {
 	if !c.has(s) {
-		c.wrong = notCanonical
+		c.wrong = errNotCanonical
 	}
 }
 
 // readKey reads a field's name, with what stands around it.
 func (c *codec) readKey(name string) {
 	b := c.buf
-	if c.first {
+	switch {
+	case c.first:
 		c.first = false
-	} else if len(b) > 0 && b[0] == ',' {
+	case len(b) > 0 && b[0] == ',':
 		b = b[1:]
-	} else {
-		c.wrong = notCanonical
+	default:
+		c.wrong = errNotCanonical
 	}
 	n := len(name) + len(`"":`)
 	if len(b) < n || b[0] != '"' || b[n-2] != '"' || b[n-1] != ':' || string(b[1:n-2]) != name {
-		c.wrong = notCanonical
+		c.wrong = errNotCanonical
 		return
 	}
 	c.buf = b[n:]
@@ -82,13 +83,13 @@ func (c *codec) readUint(limit uint64) (n uint64) {
 	for ; i < len(c.buf) && c.buf[i]-'0' <= 9; i++ {
 		d := uint64(c.buf[i] - '0')
 		if n > math.MaxUint64/10 || 10*n+d < d {
-			c.wrong = notCanonical
+			c.wrong = errNotCanonical
 			return 0
 		}
 		n = 10*n + d
 	}
 	if n > limit || i == 0 || i > 1 && c.buf[0] == '0' {
-		c.wrong = notCanonical
+		c.wrong = errNotCanonical
 		return 0
 	}
 	c.buf = c.buf[i:]
@@ -102,7 +103,7 @@ func (c *codec) readInt32() int32 {
 		n = -n
 	}
 	if n > math.MaxInt32 || negative && n == 0 {
-		c.wrong = notCanonical
+		c.wrong = errNotCanonical
 	}
 	return int32(n)
 }
@@ -111,7 +112,7 @@ func (c *codec) readInt32() int32 {
 func (c *codec) readHex(dst []byte) {
 	n := 2 * len(dst)
 	if len(c.buf) < n+2 || c.buf[0] != '"' || c.buf[n+1] != '"' {
-		c.wrong = notCanonical
+		c.wrong = errNotCanonical
 		return
 	}
 	digits := c.buf[1 : n+1]
@@ -123,7 +124,7 @@ func (c *codec) readHex(dst []byte) {
 		dst[i] = high<<4 | low
 	}
 	if all > 15 {
-		c.wrong = notCanonical
+		c.wrong = errNotCanonical
 		return
 	}
 	c.buf = c.buf[n+2:]

@@ -42,7 +42,8 @@ func AppendLine(dst []byte, e Event) ([]byte, error) {
 		if c.wrong != nil {
 			return before, c.wrong
 		}
-		dst = append(c.buf, '}')
+		dst = c.buf
+		dst = append(dst, '}')
 	}
 	dst = append(dst, '\n')
 	if n := len(dst) - start; n > merkle.MaxLine {

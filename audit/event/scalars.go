@@ -82,7 +82,7 @@ func (c *codec) bool(name string, v *bool) {
 	}
 }
 
-func (c *codec) requestID(name string, v *RequestID) {
+func (c *codec) requestID(name string, v *RequestID) { //nolint:unparam // every field says its own name
 	switch c.mode {
 	case reading:
 		c.readKey(name)

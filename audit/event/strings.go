@@ -25,7 +25,7 @@ func (c *codec) readQuoted() (s []byte, escaped bool) {
 		}
 		break
 	}
-	c.wrong = notCanonical
+	c.wrong = errNotCanonical
 	return nil, false
 }
 
@@ -51,18 +51,18 @@ func (c *codec) readEscaped(i int) []byte {
 		case b == '\\':
 			char, size := escape(rest)
 			if size == 0 {
-				c.wrong = notCanonical
+				c.wrong = errNotCanonical
 				return nil
 			}
 			s, rest = append(s, char), rest[size:]
 		case b < 0x20:
-			c.wrong = notCanonical
+			c.wrong = errNotCanonical
 			return nil
 		default:
 			s, rest = append(s, b), rest[1:]
 		}
 	}
-	c.wrong = notCanonical
+	c.wrong = errNotCanonical
 	return nil
 }
 
@@ -98,7 +98,7 @@ func escape(b []byte) (char byte, size int) {
 func (c *codec) readString() string {
 	s, _ := c.readQuoted()
 	if !utf8.Valid(s) {
-		c.wrong = notCanonical
+		c.wrong = errNotCanonical
 	}
 	return string(s)
 }
@@ -108,7 +108,7 @@ func (c *codec) readBase64() []byte {
 	b := make([]byte, base64.StdEncoding.DecodedLen(len(s)))
 	n, err := base64.StdEncoding.Strict().Decode(b, s)
 	if err != nil || escaped { // the decoder passes over line breaks
-		c.wrong = notCanonical
+		c.wrong = errNotCanonical
 	}
 	return b[:n]
 }
@@ -127,7 +127,7 @@ func (c *codec) readStrings() []string {
 		start := len(all) - len(c.buf) + 1 // after the opening quote
 		s, escaped := c.readQuoted()
 		if !utf8.Valid(s) {
-			c.wrong = notCanonical
+			c.wrong = errNotCanonical
 		}
 		if c.wrong != nil {
 			break
