@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -65,6 +66,31 @@ func TestImportsGoOneWay(t *testing.T) {
 			}
 			if name == "crdt" && !crdtMayImport[i] {
 				t.Errorf("crdt imports %s: %s", i, rule.why)
+			}
+		}
+	}
+}
+
+// notLinked are what a node of TCP and QUIC has no use for, and what would bring
+// them in: libp2p's own constructor.
+var notLinked = []string{
+	"github.com/libp2p/go-libp2p/config", "github.com/pion/webrtc", "github.com/quic-go/webtransport-go",
+	"github.com/gorilla/websocket", "go.uber.org/fx",
+}
+
+func TestNodeLinksOnlyItsTransports(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "auditmesh/cmd/auditmesh").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	linked := strings.Fields(string(out))
+	if !slices.Contains(linked, "github.com/libp2p/go-libp2p/p2p/transport/quic") {
+		t.Error("the node does not link QUIC: is this the right list?")
+	}
+	for _, pkg := range linked {
+		for _, no := range notLinked {
+			if pkg == no || strings.HasPrefix(pkg, no+"/") {
+				t.Errorf("the node links %s: take libp2p's parts, not what makes a host of all of them", pkg)
 			}
 		}
 	}
