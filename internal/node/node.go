@@ -20,9 +20,6 @@ import (
 	"auditmesh/mirror"
 )
 
-// Version is the version of the program, set when it is built for release.
-var Version = "dev"
-
 // Node is one node. Open makes it, Run runs it, Close frees its files.
 type Node struct {
 	cfg      Config

@@ -16,6 +16,7 @@ import (
 	"auditmesh/crdt"
 	"auditmesh/gossip"
 	"auditmesh/internal/api"
+	"auditmesh/internal/version"
 	"auditmesh/mirror"
 )
 
@@ -71,7 +72,7 @@ func AppendInputs(ctx context.Context, log *audit.Log, inputs [][]byte) []api.Ap
 // Status is the node's status.
 func (n *Node) Status(deep bool) (api.Status, error) {
 	st := api.Status{
-		Node: n.id.Peer, Version: Version, PID: os.Getpid(), DataDir: n.cfg.DataDir, Started: n.started.UnixMilli(),
+		Node: n.id.Peer, Version: version.Read().Version, PID: os.Getpid(), DataDir: n.cfg.DataDir, Started: n.started.UnixMilli(),
 		Tasklist: n.cfg.AuditTasklistID, State: "ok", Addresses: []string{}, Vector: map[string]api.Held{},
 		Rebuilds: n.mirror.Rebuilds(), Damaged: n.holdings.Damaged(),
 	}
