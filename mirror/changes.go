@@ -8,7 +8,10 @@ import (
 
 	badger "github.com/dgraph-io/badger"
 
-	"auditmesh/audit"
+	"auditmesh/audit/event"
+	"auditmesh/audit/holdings"
+	"auditmesh/audit/merkle"
+	"auditmesh/audit/segment"
 	"auditmesh/crdt"
 )
 
@@ -64,7 +67,7 @@ func (m *Mirror) Changes(ctx context.Context, f Filter, begun func() error, emit
 }
 
 // folded is how far each log is folded.
-func (m *Mirror) folded() (vector map[audit.LogName]uint64, err error) {
+func (m *Mirror) folded() (vector map[merkle.LogName]uint64, err error) {
 	err = m.read(func(s *store, txn *badger.Txn) error {
 		vector, err = m.vector(s, txn)
 		return err
@@ -72,14 +75,14 @@ func (m *Mirror) folded() (vector map[audit.LogName]uint64, err error) {
 	return vector, err
 }
 
-func (m *Mirror) vector(s *store, txn *badger.Txn) (map[audit.LogName]uint64, error) {
-	vector := make(map[audit.LogName]uint64)
+func (m *Mirror) vector(s *store, txn *badger.Txn) (map[merkle.LogName]uint64, error) {
+	vector := make(map[merkle.LogName]uint64)
 	for _, l := range m.holdings.Logs() {
 		c, err := s.cursorOf(txn, l)
 		if err != nil {
 			return nil, err
 		}
-		vector[nameOf(l)] = c.Size
+		vector[holdings.NameOf(l)] = c.Size
 	}
 	return vector, nil
 }
@@ -88,7 +91,7 @@ func (m *Mirror) vector(s *store, txn *badger.Txn) (map[audit.LogName]uint64, er
 type changes struct {
 	m      *Mirror
 	filter Filter
-	at     map[audit.LogName]uint64 // up to which records of each log were looked at
+	at     map[merkle.LogName]uint64 // up to which records of each log were looked at
 
 	// Of one round:
 	looked uint64 // records
@@ -105,7 +108,7 @@ func (c *changes) tell(ctx context.Context, emit func(Change) error) error {
 	}
 	c.looked, c.missed, c.order, c.seen = 0, 0, nil, make(map[crdt.TaskKey]bool)
 	for _, l := range c.m.holdings.Logs() {
-		name := nameOf(l)
+		name := holdings.NameOf(l)
 		if err := c.look(ctx, l, c.at[name], now[name], c.changed); err != nil {
 			return err
 		}
@@ -133,7 +136,7 @@ func (c *changes) tell(ctx context.Context, emit func(Change) error) error {
 }
 
 // look calls f for the operations of the records [from, end) of a log.
-func (c *changes) look(ctx context.Context, l Held, from, end uint64, f func(context.Context, crdt.Op) error) error {
+func (c *changes) look(ctx context.Context, l holdings.Log, from, end uint64, f func(context.Context, crdt.Op) error) error {
 	if first := l.First(); from < first {
 		if from > 0 {
 			c.missed += min(first, end) - min(from, end)
@@ -150,18 +153,18 @@ func (c *changes) look(ctx context.Context, l Held, from, end uint64, f func(con
 	c.looked += end - from
 	r := l.Reader(from)
 	defer r.Close()
-	log := logOf(nameOf(l))
+	log := logOf(holdings.NameOf(l))
 	for r.Seq() < end && ctx.Err() == nil {
 		seq := r.Seq()
 		rec, err := r.Next()
-		if errors.Is(err, audit.ErrRetired) || errors.Is(err, io.EOF) {
+		if errors.Is(err, segment.ErrRetired) || errors.Is(err, io.EOF) {
 			c.missed += end - seq
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		e, err := audit.Decode(rec.Line)
+		e, err := event.Decode(rec.Line)
 		if err != nil {
 			continue // an unreadable record changes no task
 		}
@@ -179,7 +182,7 @@ func (c *changes) changed(ctx context.Context, op crdt.Op) error {
 	if removal, ok := op.Body.(crdt.Removal); ok {
 		for _, r := range removal.Ranges {
 			if l, held := c.m.holdings.Log(nameOfLog(r.Log)); held {
-				if err := c.look(ctx, l, max(r.First, l.First()), min(r.End, c.at[nameOf(l)]), c.removed); err != nil {
+				if err := c.look(ctx, l, max(r.First, l.First()), min(r.End, c.at[holdings.NameOf(l)]), c.removed); err != nil {
 					return err
 				}
 			}

@@ -13,7 +13,10 @@ import (
 	badger "github.com/dgraph-io/badger"
 	"go.uber.org/zap"
 
-	"auditmesh/audit"
+	"auditmesh/audit/event"
+	"auditmesh/audit/holdings"
+	"auditmesh/audit/merkle"
+	"auditmesh/audit/segment"
 	"auditmesh/crdt"
 )
 
@@ -34,14 +37,14 @@ func (m *Mirror) foldAll(ctx context.Context) error {
 	defer m.mu.RUnlock()
 	r := newRound()
 	defer r.close()
-	failed := make(map[audit.LogName]error)
+	failed := make(map[merkle.LogName]error)
 	for more := true; more; {
 		more = false
 		for _, log := range m.holdings.Logs() {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			name := nameOf(log)
+			name := holdings.NameOf(log)
 			if failed[name] != nil {
 				continue
 			}
@@ -65,7 +68,7 @@ func (m *Mirror) foldAll(ctx context.Context) error {
 }
 
 // step folds the next records of one log: rows and cursor in one transaction.
-func (m *Mirror) step(log Held, r *round) (bool, error) {
+func (m *Mirror) step(log holdings.Log, r *round) (bool, error) {
 	m.stepping.Lock()
 	defer m.stepping.Unlock()
 	return m.sized(func(records int) (bool, error) { return m.stepOf(records, log, r) })
@@ -81,8 +84,8 @@ func (m *Mirror) sized(step func(records int) (bool, error)) (bool, error) {
 	}
 }
 
-func (m *Mirror) stepOf(records int, log Held, round *round) (bool, error) {
-	name := nameOf(log)
+func (m *Mirror) stepOf(records int, log holdings.Log, round *round) (bool, error) {
+	name := holdings.NameOf(log)
 	txn := m.store.ds.DB.NewTransaction(true)
 	defer txn.Discard()
 	cur, err := m.store.cursorOf(txn, log)
@@ -145,7 +148,7 @@ func (f *folder) set(key, value []byte) error {
 }
 
 // run takes at most so many records before the record at end.
-func (f *folder) run(r *audit.Reader, end uint64, records int) (err error) {
+func (f *folder) run(r *segment.Reader, end uint64, records int) (err error) {
 	f.opened = make(map[taskRef][]byte)
 	if f.num, err = f.s.logNumber(f.txn, f.log, &f.met); err != nil {
 		return err
@@ -169,9 +172,9 @@ func (f *folder) run(r *audit.Reader, end uint64, records int) (err error) {
 	return f.txn.Set(keyOf(rowCursor, f.num), f.cur.encode())
 }
 
-func (f *folder) record(rec audit.Record) error {
+func (f *folder) record(rec segment.Record) error {
 	at := ref{f.num, rec.Seq}
-	e, err := audit.Decode(rec.Line)
+	e, err := event.Decode(rec.Line)
 	time, bound := f.cur.advance(rec.Seq, e, f.undo)
 	f.bound = bound
 	if err != nil {

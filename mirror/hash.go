@@ -8,13 +8,14 @@ import (
 	badger "github.com/dgraph-io/badger"
 	"github.com/go-json-experiment/json"
 
-	"auditmesh/audit"
+	"auditmesh/audit/holdings"
+	"auditmesh/audit/merkle"
 	"auditmesh/crdt"
 )
 
 // LogStatus is how far one log is held and folded.
 type LogStatus struct {
-	Name       audit.LogName
+	Name       merkle.LogName
 	First      uint64
 	Size       uint64 // durable here
 	Signed     uint64 // of which a checkpoint is kept
@@ -27,8 +28,8 @@ type LogStatus struct {
 // Status is one state of the view with the vector that it is the fold of.
 type Status struct {
 	Logs     []LogStatus
-	Digest   audit.Hash // of the folded sizes
-	Holdings audit.Hash
+	Digest   merkle.Hash // of the folded sizes
+	Holdings merkle.Hash
 }
 
 // Status is the state of the view. Its digests are of what is folded.
@@ -41,9 +42,9 @@ func (m *Mirror) Status() (st Status, err error) {
 }
 
 func (m *Mirror) status(s *store, txn *badger.Txn) (st Status, err error) {
-	var states []audit.LogState
+	var states []merkle.LogState
 	for _, l := range m.holdings.Logs() {
-		name := nameOf(l)
+		name := holdings.NameOf(l)
 		c, err := s.cursorOf(txn, l)
 		if err != nil {
 			return st, err
@@ -53,15 +54,15 @@ func (m *Mirror) status(s *store, txn *badger.Txn) (st Status, err error) {
 		if err != nil {
 			return st, err
 		}
-		states = append(states, audit.LogState{Name: name, First: c.First, Size: c.Size, Root: root})
+		states = append(states, merkle.LogState{Name: name, First: c.First, Size: c.Size, Root: root})
 	}
-	st.Digest, st.Holdings = audit.Digests(states)
+	st.Digest, st.Holdings = merkle.Digests(states)
 	return st, nil
 }
 
 // Deep is the status with the hash of the view and the number of its tasks, all
 // of one state. It goes through the whole view.
-func (m *Mirror) Deep() (st Status, viewHash audit.Hash, tasks uint64, err error) {
+func (m *Mirror) Deep() (st Status, viewHash merkle.Hash, tasks uint64, err error) {
 	err = m.read(func(s *store, txn *badger.Txn) error {
 		if st, err = m.status(s, txn); err != nil {
 			return err
@@ -76,7 +77,7 @@ func (m *Mirror) Deep() (st Status, viewHash audit.Hash, tasks uint64, err error
 
 // viewHash is SHA-256 over a line that names the fold's version, and the JSON of
 // each task in the order of node and request id, a line each (docs/formats.md).
-func (e *env) viewHash() (audit.Hash, uint64, error) {
+func (e *env) viewHash() (merkle.Hash, uint64, error) {
 	h := sha256.New()
 	fmt.Fprintf(h, "auditmesh view v%s\n", crdt.FoldVersion)
 	tasks := uint64(0)
@@ -85,10 +86,10 @@ func (e *env) viewHash() (audit.Hash, uint64, error) {
 			tasks++
 			return writeItem(h, task.Item(e))
 		}); err != nil {
-			return audit.Hash{}, 0, err
+			return merkle.Hash{}, 0, err
 		}
 	}
-	return audit.Hash(h.Sum(nil)), tasks, e.fail
+	return merkle.Hash(h.Sum(nil)), tasks, e.fail
 }
 
 // eachTask calls f for each task of a node that has a tag, by request id.

@@ -1,31 +1,32 @@
 package mirror
 
 import (
-	"auditmesh/audit"
+	"auditmesh/audit/event"
+	"auditmesh/audit/merkle"
 	"auditmesh/crdt"
 )
 
 // operation is what a record does to the view, false if nothing.
-func operation(log crdt.Log, seq uint64, e audit.Event) (crdt.Op, bool) {
+func operation(log crdt.Log, seq uint64, e event.Event) (crdt.Op, bool) {
 	op := crdt.Op{Dot: crdt.Dot{Log: log, Seq: seq}, Time: e.Time()}
-	own := func(id audit.RequestID) { op.Task = crdt.TaskKey{Node: log.Node, Request: id} }
+	own := func(id event.RequestID) { op.Task = crdt.TaskKey{Node: log.Node, Request: id} }
 	switch e := e.(type) {
-	case *audit.Request:
+	case *event.Request:
 		own(e.RequestID)
 		op.Body = crdt.Request{Agent: e.AgentID, Machine: e.MachineID, Argv: e.Argv, MatchedACL: e.MatchedACL, StdinBytes: e.StdinBytes, TimeoutMS: e.TimeoutMS}
-	case *audit.Started:
+	case *event.Started:
 		own(e.RequestID)
 		op.Body = crdt.Started{PID: e.PID}
-	case *audit.Warning:
+	case *event.Warning:
 		own(e.RequestID)
 		op.Body = crdt.Warning{Kind: e.Kind, Bytes: e.Bytes}
-	case *audit.Exit:
+	case *event.Exit:
 		own(e.RequestID)
 		op.Body = crdt.Exit{Code: e.Code, Signal: e.Signal, DurationMS: e.DurationMS, StdoutBytes: e.StdoutBytes, StderrBytes: e.StderrBytes, Truncated: e.Truncated}
-	case *audit.Denial:
+	case *event.Denial:
 		own(e.RequestID)
 		op.Body = crdt.Denial{Agent: e.AgentID, Machine: e.MachineID, Argv: e.Argv, Reason: e.Reason}
-	case *audit.Application:
+	case *event.Application:
 		if !e.HasRequest {
 			return op, false
 		}
@@ -37,9 +38,9 @@ func operation(log crdt.Log, seq uint64, e audit.Event) (crdt.Op, bool) {
 	return op, true
 }
 
-func meshOperation(op crdt.Op, log crdt.Log, e audit.Event) (crdt.Op, bool) {
+func meshOperation(op crdt.Op, log crdt.Log, e event.Event) (crdt.Op, bool) {
 	switch e := e.(type) {
-	case *audit.TaskRemoved:
+	case *event.TaskRemoved:
 		removal := crdt.Removal{Reason: e.Reason}
 		if e.RequestID != nil {
 			op.Task = crdt.TaskKey{Node: log.Node, Request: *e.RequestID}
@@ -48,16 +49,16 @@ func meshOperation(op crdt.Op, log crdt.Log, e audit.Event) (crdt.Op, bool) {
 			removal.Ranges = append(removal.Ranges, crdt.Range{Log: crdt.Log{Node: log.Node, ID: r.Log}, First: r.First, End: r.End})
 		}
 		op.Body = removal
-	case *audit.Reviewed:
+	case *event.Reviewed:
 		op.Task = crdt.TaskKey{Node: e.Node, Request: e.RequestID}
 		op.Body = crdt.Review{Completed: e.Completed, By: e.By}
-	case *audit.TaskReleased:
+	case *event.TaskReleased:
 		op.Task = crdt.TaskKey{Node: e.Node, Request: e.RequestID}
 		op.Body = crdt.Release{By: e.By, Replaces: dots(e.Replaces)}
-	case *audit.TaskNoted:
+	case *event.TaskNoted:
 		op.Task = crdt.TaskKey{Node: e.Node, Request: e.RequestID}
 		op.Body = crdt.Note{By: e.By, Field: e.Field, Value: e.Value, Replaces: dots(e.Replaces)}
-	case *audit.LogSucceeded:
+	case *event.LogSucceeded:
 		op.Body = crdt.Succession{Old: crdt.Log{Node: log.Node, ID: e.Log}}
 	default:
 		return op, false
@@ -65,7 +66,7 @@ func meshOperation(op crdt.Op, log crdt.Log, e audit.Event) (crdt.Op, bool) {
 	return op, true
 }
 
-func dots(list []audit.Dot) []crdt.Dot {
+func dots(list []event.Dot) []crdt.Dot {
 	out := make([]crdt.Dot, len(list))
 	for i, d := range list {
 		out[i] = crdt.Dot{Log: crdt.Log{Node: d.Node, ID: d.Log}, Seq: d.Seq}
@@ -73,6 +74,6 @@ func dots(list []audit.Dot) []crdt.Dot {
 	return out
 }
 
-func logOf(name audit.LogName) crdt.Log { return crdt.Log{Node: name.Peer, ID: name.ID} }
+func logOf(name merkle.LogName) crdt.Log { return crdt.Log{Node: name.Peer, ID: name.ID} }
 
-func nameOfLog(l crdt.Log) audit.LogName { return audit.LogName{Peer: l.Node, ID: l.ID} }
+func nameOfLog(l crdt.Log) merkle.LogName { return merkle.LogName{Peer: l.Node, ID: l.ID} }

@@ -11,6 +11,7 @@ import (
 
 	badger "github.com/dgraph-io/badger"
 
+	"auditmesh/audit/holdings"
 	"auditmesh/crdt"
 )
 
@@ -132,7 +133,7 @@ func (f *folder) putOpened() error {
 // inOrder says whether postings may be used: whether a node's logs follow one
 // another in time as they do in order, so that bounds hold for tasks that have
 // records in several.
-func (e *env) inOrder(logs []Held) (single, ok bool, err error) {
+func (e *env) inOrder(logs []holdings.Log) (single, ok bool, err error) {
 	type span struct {
 		log         crdt.Log
 		begin, most uint64
@@ -144,7 +145,7 @@ func (e *env) inOrder(logs []Held) (single, ok bool, err error) {
 		if err != nil {
 			return false, false, err
 		}
-		name := logOf(nameOf(l))
+		name := logOf(holdings.NameOf(l))
 		s := span{name, c.Begin, c.Most}
 		for _, o := range of[name.Node] {
 			single = false

@@ -6,7 +6,8 @@ import (
 	badger "github.com/dgraph-io/badger"
 	"go.uber.org/zap"
 
-	"auditmesh/audit"
+	"auditmesh/audit/merkle"
+	"auditmesh/audit/segment"
 )
 
 // ManyUnfolded is from how many records on that are held and not in the view the
@@ -19,7 +20,7 @@ const sayEvery = 10 * time.Second
 
 // round is the fold of all logs until nothing is new.
 type round struct {
-	readers map[audit.LogName]*audit.Reader
+	readers map[merkle.LogName]*segment.Reader
 	records uint64 // folded
 
 	said   time.Time // when progress was looked at last
@@ -28,7 +29,7 @@ type round struct {
 }
 
 func newRound() *round {
-	return &round{readers: make(map[audit.LogName]*audit.Reader), said: time.Now()}
+	return &round{readers: make(map[merkle.LogName]*segment.Reader), said: time.Now()}
 }
 
 func (r *round) close() {

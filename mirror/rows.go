@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"auditmesh/audit"
+	"auditmesh/audit/event"
 	"auditmesh/crdt"
 )
 
@@ -139,7 +139,7 @@ type cursor struct {
 // advance takes in the next record, or with undo lets go of the first: its event
 // is nil if it is unreadable. It returns the time at which the record stands, and
 // the greatest up to there.
-func (c *cursor) advance(seq uint64, e audit.Event, undo bool) (time, most uint64) {
+func (c *cursor) advance(seq uint64, e event.Event, undo bool) (time, most uint64) {
 	at, bound, step := &c.LastTime, &c.Most, uint64(1)
 	if undo {
 		at, bound, step = &c.FirstTime, &c.FirstMost, ^uint64(0)
@@ -151,7 +151,7 @@ func (c *cursor) advance(seq uint64, e audit.Event, undo bool) (time, most uint6
 	case nil:
 		c.Unreadable += step
 		return *at, *bound
-	case *audit.Unknown:
+	case *event.Unknown:
 		c.Unknown += step
 	}
 	if c.Most == 0 {
@@ -193,7 +193,7 @@ func (s *store) apply(task *crdt.Task, key, value []byte) error {
 
 // decodeOp makes the operation of a row's line again.
 func decodeOp(log crdt.Log, seq uint64, line []byte) (crdt.Op, error) {
-	e, err := audit.Decode(line)
+	e, err := event.Decode(line)
 	if err != nil {
 		return crdt.Op{}, fmt.Errorf("the view holds a line that does not decode: %w", err)
 	}

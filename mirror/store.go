@@ -14,6 +14,7 @@ import (
 	dsbadger "github.com/ipfs/go-ds-badger"
 	"go.uber.org/zap"
 
+	"auditmesh/audit/holdings"
 	"auditmesh/crdt"
 )
 
@@ -326,9 +327,9 @@ func (s *store) allNodes() []numberedNode {
 }
 
 // cursorOf is which records of a log are folded in a transaction's view.
-func (s *store) cursorOf(txn *badger.Txn, log Held) (c cursor, err error) {
+func (s *store) cursorOf(txn *badger.Txn, log holdings.Log) (c cursor, err error) {
 	begin := cursor{First: log.First(), Size: log.First()}
-	n, ok := s.findLog(logOf(nameOf(log)))
+	n, ok := s.findLog(logOf(holdings.NameOf(log)))
 	if !ok {
 		return begin, nil
 	}

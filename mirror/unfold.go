@@ -5,7 +5,8 @@ import (
 	"errors"
 	"fmt"
 
-	"auditmesh/audit"
+	"auditmesh/audit/holdings"
+	"auditmesh/audit/merkle"
 )
 
 // Retire removes the segments of a log whose records are all before the record
@@ -13,7 +14,7 @@ import (
 // view is always a fold of lines that are held. A crash in between leaves lines
 // that the view lacks; after the next Open that is found, and the view rebuilt.
 // While the fold has not come so far, nothing is done.
-func (m *Mirror) Retire(ctx context.Context, name audit.LogName, first uint64) error {
+func (m *Mirror) Retire(ctx context.Context, name merkle.LogName, first uint64) error {
 	log, ok := m.holdings.Log(name)
 	if !ok || first <= log.First() {
 		return nil
@@ -40,7 +41,7 @@ func (m *Mirror) Retire(ctx context.Context, name audit.LogName, first uint64) e
 
 // unfoldStep takes the next records before first out of the view, and says
 // whether there may be more.
-func (m *Mirror) unfoldStep(log Held, first uint64) (bool, error) {
+func (m *Mirror) unfoldStep(log holdings.Log, first uint64) (bool, error) {
 	m.stepping.Lock()
 	defer m.stepping.Unlock()
 	return m.sized(func(records int) (bool, error) {
@@ -58,7 +59,7 @@ func (m *Mirror) unfoldStep(log Held, first uint64) (bool, error) {
 		}
 		r := log.Reader(cur.First)
 		defer r.Close()
-		f := folder{s: m.store, txn: txn, log: logOf(nameOf(log)), cur: cur, undo: true}
+		f := folder{s: m.store, txn: txn, log: logOf(holdings.NameOf(log)), cur: cur, undo: true}
 		if err := f.run(r, first, records); err != nil {
 			return false, err
 		}
@@ -77,7 +78,7 @@ func (m *Mirror) unfoldStep(log Held, first uint64) (bool, error) {
 var errNotFolded = errors.New("the view has not come so far yet")
 
 // isRetiring says whether the records of a log before first are on their way out.
-func (m *Mirror) isRetiring(name audit.LogName, first uint64) bool {
+func (m *Mirror) isRetiring(name merkle.LogName, first uint64) bool {
 	m.retiring.Lock()
 	defer m.retiring.Unlock()
 	return first <= m.retiringTo[name]
