@@ -20,6 +20,7 @@ var allowed = map[string]struct {
 	"audit/merkle":           {nil, "a proof is checked with nothing else: no files, no events"},
 	"audit/event":            {[]string{"audit/merkle"}, "lines are read and written without I/O; a peer id in one is checked as such"},
 	"internal/notify":        {nil, "wake-ups know nothing"},
+	"internal/sdnotify":      {nil, "the service manager is told, whatever runs"},
 	"internal/version":       {nil, "which build this is knows nothing of what was built"},
 	"audit/segment":          {[]string{"audit/disk", "audit/event", "audit/merkle", "internal/notify"}, "files are read and kept without knowing who writes them"},
 	"audit":                  {[]string{"audit/disk", "audit/event", "audit/merkle", "audit/segment"}, "the log knows no CRDT and no network"},
@@ -31,7 +32,7 @@ var allowed = map[string]struct {
 	"gossip/internal/wire":   {nil, "generated"},
 	"internal/api":           {[]string{"audit", "audit/event", "audit/follow", "audit/merkle", "audit/segment", "crdt", "mirror"}, "the API answers for a node that it does not know"},
 	"internal/node":          {[]string{"audit", "audit/disk", "audit/event", "audit/follow", "audit/holdings", "audit/merkle", "audit/segment", "crdt", "mirror", "gossip", "internal/api", "internal/version"}, "the only place that sees all"},
-	"cmd/auditmesh":          {[]string{"audit", "audit/disk", "audit/event", "audit/follow", "audit/holdings", "audit/merkle", "audit/segment", "crdt", "mirror", "gossip", "internal/api", "internal/node", "internal/version"}, "the command line; of the view the words of a query"},
+	"cmd/auditmesh":          {[]string{"audit", "audit/disk", "audit/event", "audit/follow", "audit/holdings", "audit/merkle", "audit/segment", "crdt", "mirror", "gossip", "internal/api", "internal/node", "internal/sdnotify", "internal/version"}, "the command line; of the view the words of a query"},
 	"integration":            {nil, "tests alone"},
 	"integration/subscriber": {nil, "an example built on docs/formats.md alone"},
 }

@@ -69,20 +69,26 @@ type Server struct {
 	path    string
 	logger  *zap.Logger
 	slots   chan struct{}
+	// listening is closed by Run.
+	listening chan struct{}
 }
 
 // NewServer serves at the unix socket path. It listens only once Run runs.
 func NewServer(service Service, path string, logger *zap.Logger) *Server {
-	return &Server{service, path, logger, make(chan struct{}, maxRequests)}
+	return &Server{service, path, logger, make(chan struct{}, maxRequests), make(chan struct{})}
 }
 
+// Listening is closed once Run listens: from then on requests are answered, or wait.
+func (s *Server) Listening() <-chan struct{} { return s.listening }
+
 // Run serves until ctx ends, lets answers under way end, and returns nil. An
-// error is one that keeps it from listening.
+// error is one that keeps it from listening. It may be called once.
 func (s *Server) Run(ctx context.Context) error {
 	l, err := Listen(ctx, s.path)
 	if err != nil {
 		return err
 	}
+	close(s.listening)
 	srv := &http.Server{
 		Handler: s.handler(), ReadHeaderTimeout: readHeaderTimeout, MaxHeaderBytes: maxHeader,
 		BaseContext: func(net.Listener) context.Context { return ctx }, // ends streams with the node

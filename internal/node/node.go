@@ -34,6 +34,7 @@ type Node struct {
 	mirror   *mirror.Mirror
 	mesh     *gossip.Mesh // nil: no tasklist
 	server   *api.Server
+	appends  progress
 }
 
 var _ api.Service = (*Node)(nil)
