@@ -10,4 +10,6 @@ client_platforms=()
 portable_platforms=(darwin/arm64 darwin/amd64 windows/amd64)
 portable_packages=(
   ./crdt
+  ./audit/merkle
+  ./audit/event
 )
