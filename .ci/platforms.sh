@@ -4,7 +4,7 @@
 node_platforms=(linux/amd64 linux/arm64 linux/386)
 
 # The client alone: it asks a node, verifies files and checks proofs.
-client_platforms=()
+client_platforms=(darwin/arm64 darwin/amd64 windows/amd64)
 
 # Packages that need no Linux, and where else they build.
 portable_platforms=(darwin/arm64 darwin/amd64 windows/amd64)

@@ -102,6 +102,30 @@ func TestNodeLinksOnlyItsTransports(t *testing.T) {
 	}
 }
 
+// Elsewhere than on Linux the program is a client: it builds, and nothing of a node
+// is in it.
+func TestClientElsewhere(t *testing.T) {
+	for _, goos := range []string{"darwin", "windows"} {
+		cmd := exec.Command("go", "list", "-deps", "auditmesh/cmd/auditmesh")
+		cmd.Env = append(cmd.Environ(), "GOOS="+goos, "CGO_ENABLED=0")
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("%s: %v", goos, err)
+		}
+		linked := strings.Fields(string(out))
+		for _, has := range []string{"auditmesh/internal/api", "auditmesh/audit/merkle"} {
+			if !slices.Contains(linked, has) {
+				t.Errorf("the client for %s lacks %s", goos, has)
+			}
+		}
+		for _, no := range []string{"auditmesh/internal/node", "auditmesh/gossip", "github.com/libp2p/go-libp2p/p2p/net/swarm"} {
+			if slices.Contains(linked, no) {
+				t.Errorf("the client for %s links %s", goos, no)
+			}
+		}
+	}
+}
+
 func TestDemoConverges(t *testing.T) {
 	out, err := exec.Command(binary, "demo").CombinedOutput()
 	if err != nil {

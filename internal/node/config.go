@@ -12,6 +12,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"auditmesh/audit/event"
+	"auditmesh/internal/api"
 )
 
 // Config is a node's configuration. Absent keys mean defaults, so the empty one
@@ -231,7 +232,7 @@ func (c Config) evidenceDir() string  { return filepath.Join(c.DataDir, "evidenc
 func (c Config) SignedPath() string { return filepath.Join(c.stateDir(), "last-signed.json") }
 
 // SocketPath is where a running node serves its API.
-func (c Config) SocketPath() string { return filepath.Join(c.DataDir, "api.sock") }
+func (c Config) SocketPath() string { return filepath.Join(c.DataDir, api.SocketName) }
 
 // CopiesDir is where the copies of other nodes' logs stand.
 func (c Config) CopiesDir() string { return c.copiesDir() }
