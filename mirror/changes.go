@@ -6,10 +6,9 @@ import (
 	"errors"
 	"io"
 
-	badger "github.com/dgraph-io/badger"
-
 	"auditmesh/audit"
 	"auditmesh/crdt"
+	"auditmesh/mirror/rows"
 )
 
 // Change says that records changed a task, or that changes were missed.
@@ -38,9 +37,9 @@ const (
 // those that a task's life changes (states, events, reasons, review, removal) may
 // stop to fit, and then a change without a task says so; tasks that the others
 // rule out are not told. It reads the logs for itself, so however slow emit is,
-// the fold does not wait; begun is called when nothing from then on will be left
+// the fold does not wait; ready is called when nothing from then on will be left
 // out. It returns nil when ctx ends. What retention takes away is not told.
-func (m *Mirror) Changes(ctx context.Context, f Filter, begun func() error, emit func(Change) error) error {
+func (m *Mirror) Changes(ctx context.Context, f Filter, ready func() error, emit func(Change) error) error {
 	wake, cancel := m.Subscribe()
 	defer cancel()
 	c := changes{m: m, filter: f}
@@ -48,7 +47,7 @@ func (m *Mirror) Changes(ctx context.Context, f Filter, begun func() error, emit
 	if c.at, err = m.folded(); err != nil {
 		return err
 	}
-	if err := begun(); err != nil {
+	if err := ready(); err != nil {
 		return err
 	}
 	for {
@@ -65,17 +64,17 @@ func (m *Mirror) Changes(ctx context.Context, f Filter, begun func() error, emit
 
 // folded is how far each log is folded.
 func (m *Mirror) folded() (vector map[audit.LogName]uint64, err error) {
-	err = m.read(func(s *store, txn *badger.Txn) error {
-		vector, err = m.vector(s, txn)
+	err = m.read(func(s *snapshot) error {
+		vector, err = m.vector(s)
 		return err
 	})
 	return vector, err
 }
 
-func (m *Mirror) vector(s *store, txn *badger.Txn) (map[audit.LogName]uint64, error) {
+func (m *Mirror) vector(s *snapshot) (map[audit.LogName]uint64, error) {
 	vector := make(map[audit.LogName]uint64)
 	for _, l := range m.holdings.Logs() {
-		c, err := s.cursorOf(txn, l)
+		c, err := cursorOf(s.tx, l)
 		if err != nil {
 			return nil, err
 		}
@@ -150,7 +149,7 @@ func (c *changes) look(ctx context.Context, l Held, from, end uint64, f func(con
 	c.looked += end - from
 	r := l.Reader(from)
 	defer r.Close()
-	log := logOf(nameOf(l))
+	log := rows.LogOf(nameOf(l))
 	for r.Seq() < end && ctx.Err() == nil {
 		seq := r.Seq()
 		rec, err := r.Next()
@@ -165,7 +164,7 @@ func (c *changes) look(ctx context.Context, l Held, from, end uint64, f func(con
 		if err != nil {
 			continue // an unreadable record changes no task
 		}
-		if op, ok := operation(log, seq, e); ok {
+		if op, ok := rows.Operation(log, seq, e); ok {
 			if err := f(ctx, op); err != nil {
 				return err
 			}
@@ -178,7 +177,7 @@ func (c *changes) look(ctx context.Context, l Held, from, end uint64, f func(con
 func (c *changes) changed(ctx context.Context, op crdt.Op) error {
 	if removal, ok := op.Body.(crdt.Removal); ok {
 		for _, r := range removal.Ranges {
-			if l, held := c.m.holdings.Log(nameOfLog(r.Log)); held {
+			if l, held := c.m.holdings.Log(rows.NameOf(r.Log)); held {
 				if err := c.look(ctx, l, max(r.First, l.First()), min(r.End, c.at[nameOf(l)]), c.removed); err != nil {
 					return err
 				}
@@ -206,22 +205,19 @@ func (c *changes) add(task crdt.TaskKey) {
 
 // read makes the changes of tasks, of one state of the view.
 func (c *changes) read(keys []crdt.TaskKey) (list []Change, err error) {
-	err = c.m.read(func(s *store, txn *badger.Txn) error {
-		e := newEnv(s, txn)
-		defer e.close()
+	err = c.m.read(func(s *snapshot) error {
 		for _, key := range keys {
-			num, ok := s.findNode(key.Node)
-			if !ok {
-				continue
-			}
-			task, err := e.task(taskRef{num, key.Request}, key.Node)
+			task, err := s.list.Task(key)
 			if err != nil {
 				return err
 			}
 			if !task.Exists() {
 				continue // a review came before its task
 			}
-			it := task.Item(e)
+			it, _, err := s.list.Show(task)
+			if err != nil {
+				return err
+			}
 			change := Change{Node: key.Node, RequestID: hex.EncodeToString(key.Request[:])}
 			if !c.filter.lasting().Match(it) {
 				continue
@@ -231,7 +227,7 @@ func (c *changes) read(keys []crdt.TaskKey) (list []Change, err error) {
 			}
 			list = append(list, change)
 		}
-		return e.fail
+		return nil
 	})
 	return list, err
 }

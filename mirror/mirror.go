@@ -4,16 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	badger "github.com/dgraph-io/badger"
 	"go.uber.org/zap"
 
 	"auditmesh/audit"
 	"auditmesh/internal/notify"
+	"auditmesh/mirror/rows"
 )
 
 // Mirror folds the holdings into the view and answers questions about it. Run
@@ -29,21 +28,22 @@ type Mirror struct {
 	rebuilds atomic.Uint64
 	budget   int // of records that one page looks at
 
-	stepping   sync.Mutex // held for one step of the fold, or of its undoing
+	stepping   sync.Mutex   // taken for one step of the fold, or of its undoing
+	recent     *recentTasks // guarded by stepping
 	retiring   sync.Mutex
 	retiringTo map[audit.LogName]uint64 // guarded by retiring: since Open
 
 	mu    sync.RWMutex
-	store *store // guarded by mu: replaced by a rebuild
+	store *rows.Store // guarded by mu: replaced by a rebuild
 }
 
 // Open opens the view's database in dir, made anew if it cannot be used.
 func Open(dir string, h *Holdings, logger *zap.Logger) (*Mirror, error) {
-	m := &Mirror{holdings: h, dir: dir, logger: logger, budget: scanBudget, retiringTo: make(map[audit.LogName]uint64)}
+	m := &Mirror{holdings: h, dir: dir, logger: logger, budget: scanBudget, retiringTo: make(map[audit.LogName]uint64), recent: newRecentTasks()}
 	if h.opts.Own != nil {
 		m.own = h.opts.Own
 	}
-	s, whole, err := openStore(dir, logger)
+	s, whole, err := rows.Open(dir, logger)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func (m *Mirror) Subscribe() (<-chan struct{}, func()) { return m.changed.Subscr
 func (m *Mirror) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.store.close()
+	return m.store.Close()
 }
 
 const (
@@ -117,23 +117,13 @@ func (m *Mirror) rebuild() error {
 	defer m.mu.Unlock()
 	m.rebuilds.Add(1)
 	m.logger.Warn("rebuilding the view from the files")
-	if err := m.store.close(); err != nil {
+	if err := m.store.Close(); err != nil {
 		m.logger.Warn("closing the old view", zap.Error(err))
 	}
-	if err := os.RemoveAll(m.dir); err != nil {
-		return err
-	}
-	s, err := tryOpen(m.dir)
+	s, err := rows.New(m.dir)
 	if err != nil {
 		return fmt.Errorf("rebuild the view: %w", err)
 	}
-	m.store = s
+	m.store, m.recent = s, newRecentTasks()
 	return nil
-}
-
-// read runs f on one state of the view.
-func (m *Mirror) read(f func(s *store, txn *badger.Txn) error) error {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	return m.store.ds.DB.View(func(txn *badger.Txn) error { return f(m.store, txn) })
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"auditmesh/audit"
+	"auditmesh/mirror/rows"
 )
 
 // Retire removes the segments of a log whose records are all before the record
@@ -28,7 +29,7 @@ func (m *Mirror) Retire(ctx context.Context, name audit.LogName, first uint64) e
 			return err
 		}
 		var err error
-		if more, err = m.unfoldStep(log, first); errors.Is(err, errNotFolded) {
+		if more, err = m.undoStep(log, first); errors.Is(err, errNotFolded) {
 			return nil
 		} else if err != nil {
 			return fmt.Errorf("take the records of %s before %d out of the view: %w", name, first, err)
@@ -38,15 +39,18 @@ func (m *Mirror) Retire(ctx context.Context, name audit.LogName, first uint64) e
 	return log.Retire(first)
 }
 
-// unfoldStep takes the next records before first out of the view, and says
+// undoStep takes the next records before first out of the view, and says
 // whether there may be more.
-func (m *Mirror) unfoldStep(log Held, first uint64) (bool, error) {
+func (m *Mirror) undoStep(log Held, first uint64) (bool, error) {
 	m.stepping.Lock()
 	defer m.stepping.Unlock()
-	return m.sized(func(records int) (bool, error) {
-		txn := m.store.ds.DB.NewTransaction(true)
-		defer txn.Discard()
-		cur, err := m.store.cursorOf(txn, log)
+	return withFewer(func(records int) (bool, error) {
+		step, err := m.store.Undo(rows.LogOf(nameOf(log)))
+		if err != nil {
+			return false, err
+		}
+		defer step.Discard()
+		cur, err := cursorOf(step.Tx, log)
 		if err != nil {
 			return false, err
 		}
@@ -58,19 +62,10 @@ func (m *Mirror) unfoldStep(log Held, first uint64) (bool, error) {
 		}
 		r := log.Reader(cur.First)
 		defer r.Close()
-		f := folder{s: m.store, txn: txn, log: logOf(nameOf(log)), cur: cur, undo: true}
-		if err := f.run(r, first, records); err != nil {
+		if err := newFolder(step, cur, m.recent).run(r, first, records); err != nil {
 			return false, err
 		}
-		if err := m.store.commit(txn, f.met); err != nil {
-			return false, err
-		}
-		for _, rows := range f.later {
-			if err := m.store.putAll(rows, true); err != nil {
-				return false, err
-			}
-		}
-		return true, nil
+		return true, step.Commit()
 	})
 }
 
