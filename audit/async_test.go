@@ -7,8 +7,9 @@ import (
 	"syscall"
 	"testing"
 
-	"auditmesh/internal/durable"
-	"auditmesh/internal/durable/durabletest"
+	"auditmesh/audit/disk"
+	"auditmesh/audit/disk/disktest"
+	"auditmesh/audit/event"
 )
 
 // Appends that do not wait are answered once each, with positions that hold.
@@ -20,7 +21,7 @@ func TestAppendAsync(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := 0; i < n; i += 2 {
 		wg.Add(1)
-		err := l.AppendAsync([]Event{started(i), started(i + 1)}, func(first Position, err error) {
+		err := l.AppendAsync([]event.Event{started(i), started(i + 1)}, func(first Position, err error) {
 			defer wg.Done()
 			if err != nil {
 				t.Error(err)
@@ -45,7 +46,7 @@ func TestAppendAsync(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		lines[rec.Seq] = string(rec.ended())
+		lines[rec.Seq] = string(rec.Ended())
 	}
 	for i, seq := range seqs {
 		if lines[seq]+lines[seq+1] != startedLines(t, i, i+2) {
@@ -56,12 +57,12 @@ func TestAppendAsync(t *testing.T) {
 
 // A failure reaches those that do not wait, and nobody is told twice.
 func TestAppendAsyncFails(t *testing.T) {
-	fsys := durabletest.New(durable.OS{})
+	fsys := disktest.New(disk.OS{})
 	o := testOptions(t, 1)
 	o.FS = fsys
 	l := openLog(t, o)
 	release := make(chan struct{})
-	fsys.SetFail(func(op durabletest.Op) (error, bool) {
+	fsys.SetFail(func(op disktest.Op) (error, bool) {
 		if op.Name == "sync" && strings.HasSuffix(op.Path, ".jsonl") {
 			<-release
 			return syscall.EIO, false
@@ -70,7 +71,7 @@ func TestAppendAsyncFails(t *testing.T) {
 	})
 	answers := make(chan error, 10)
 	for i := range 5 {
-		if err := l.AppendAsync([]Event{started(i)}, func(_ Position, err error) { answers <- err }); err != nil {
+		if err := l.AppendAsync([]event.Event{started(i)}, func(_ Position, err error) { answers <- err }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -89,7 +90,7 @@ func TestAppendAsyncFails(t *testing.T) {
 	if doubt != 1 || poisoned != 4 {
 		t.Errorf("%d in doubt, %d refused", doubt, poisoned)
 	}
-	if err := l.AppendAsync([]Event{started(9)}, func(Position, error) { t.Error("called") }); !errors.Is(err, ErrPoisoned) {
+	if err := l.AppendAsync([]event.Event{started(9)}, func(Position, error) { t.Error("called") }); !errors.Is(err, ErrPoisoned) {
 		t.Errorf("after the failure: %v", err)
 	}
 }

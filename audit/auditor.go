@@ -3,6 +3,8 @@ package audit
 import (
 	"context"
 	"time"
+
+	"auditmesh/audit/event"
 )
 
 // Auditor writes the five events of x0x's remote exec to a log, with the calls
@@ -40,47 +42,47 @@ func (a *Auditor) WriteFailures() uint64 {
 
 func (a *Auditor) ms() uint64 { return uint64(a.now().UnixMilli()) }
 
-func (a *Auditor) append(ctx context.Context, e Event) error {
+func (a *Auditor) append(ctx context.Context, e event.Event) error {
 	_, err := a.log.Append(ctx, e)
 	return err
 }
 
 // Request records that an execution was asked for. timeout is in milliseconds.
-func (a *Auditor) Request(ctx context.Context, id RequestID, agent, machine PartyID, argv []string, matchedACL *string, stdinBytes uint64, timeoutMS uint32) error {
+func (a *Auditor) Request(ctx context.Context, id event.RequestID, agent, machine event.PartyID, argv []string, matchedACL *string, stdinBytes uint64, timeoutMS uint32) error {
 	if a.log == nil {
 		return nil
 	}
-	return a.append(ctx, &Request{a.ms(), id, agent, machine, argv, matchedACL, stdinBytes, timeoutMS})
+	return a.append(ctx, &event.Request{TSUnixMS: a.ms(), RequestID: id, AgentID: agent, MachineID: machine, Argv: argv, MatchedACL: matchedACL, StdinBytes: stdinBytes, TimeoutMS: timeoutMS})
 }
 
 // Started records that the process runs.
-func (a *Auditor) Started(ctx context.Context, id RequestID, pid uint32) error {
+func (a *Auditor) Started(ctx context.Context, id event.RequestID, pid uint32) error {
 	if a.log == nil {
 		return nil
 	}
-	return a.append(ctx, &Started{a.ms(), id, pid})
+	return a.append(ctx, &event.Started{TSUnixMS: a.ms(), RequestID: id, PID: pid})
 }
 
 // Warning records a limit that was reached or came near.
-func (a *Auditor) Warning(ctx context.Context, id RequestID, kind string, bytes *uint64) error {
+func (a *Auditor) Warning(ctx context.Context, id event.RequestID, kind string, bytes *uint64) error {
 	if a.log == nil {
 		return nil
 	}
-	return a.append(ctx, &Warning{a.ms(), id, kind, bytes})
+	return a.append(ctx, &event.Warning{TSUnixMS: a.ms(), RequestID: id, Kind: kind, Bytes: bytes})
 }
 
 // Exit records how the process ended.
-func (a *Auditor) Exit(ctx context.Context, id RequestID, code, signal *int32, duration time.Duration, stdoutBytes, stderrBytes uint64, truncated bool) error {
+func (a *Auditor) Exit(ctx context.Context, id event.RequestID, code, signal *int32, duration time.Duration, stdoutBytes, stderrBytes uint64, truncated bool) error {
 	if a.log == nil {
 		return nil
 	}
-	return a.append(ctx, &Exit{a.ms(), id, code, signal, uint64(max(duration, 0).Milliseconds()), stdoutBytes, stderrBytes, truncated})
+	return a.append(ctx, &event.Exit{TSUnixMS: a.ms(), RequestID: id, Code: code, Signal: signal, DurationMS: uint64(max(duration, 0).Milliseconds()), StdoutBytes: stdoutBytes, StderrBytes: stderrBytes, Truncated: truncated})
 }
 
 // Denial records that an execution was refused.
-func (a *Auditor) Denial(ctx context.Context, id RequestID, agent, machine PartyID, argv []string, reason string) error {
+func (a *Auditor) Denial(ctx context.Context, id event.RequestID, agent, machine event.PartyID, argv []string, reason string) error {
 	if a.log == nil {
 		return nil
 	}
-	return a.append(ctx, &Denial{a.ms(), id, agent, machine, argv, reason})
+	return a.append(ctx, &event.Denial{TSUnixMS: a.ms(), RequestID: id, AgentID: agent, MachineID: machine, Argv: argv, Reason: reason})
 }

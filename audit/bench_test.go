@@ -1,13 +1,17 @@
 package audit
 
-import "testing"
+import (
+	"testing"
+
+	"auditmesh/audit/event"
+)
 
 // BenchmarkAppendBatch is AppendBatch of a thousand requests, the device included.
 func BenchmarkAppendBatch(b *testing.B) {
 	l := openLog(b, testOptions(b, 1))
-	events := make([]Event, 1000)
+	events := make([]event.Event, 1000)
 	for i := range events {
-		events[i] = &Request{TSUnixMS: 1795457017323, RequestID: RequestID{byte(i), byte(i >> 8)}, Argv: []string{"git", "status", "--short", "--branch"}, TimeoutMS: 30000}
+		events[i] = &event.Request{TSUnixMS: 1795457017323, RequestID: event.RequestID{byte(i), byte(i >> 8)}, Argv: []string{"git", "status", "--short", "--branch"}, TimeoutMS: 30000}
 	}
 	for b.Loop() {
 		if _, err := l.AppendBatch(b.Context(), events); err != nil {

@@ -4,12 +4,16 @@ import (
 	"context"
 	"fmt"
 
+	"auditmesh/audit/event"
+	"auditmesh/audit/merkle"
+	"auditmesh/audit/segment"
+
 	"go.uber.org/zap"
 )
 
 // Position is where a record stands.
 type Position struct {
-	Log LogName
+	Log merkle.LogName
 	Seq uint64
 }
 
@@ -20,14 +24,14 @@ type Position struct {
 // Errors: a *FieldError for an event that does not fit the format, ErrPoisoned,
 // ErrOverloaded and ErrClosed when nothing was written; ErrInDoubt when the
 // write or sync failed, or when ctx ended before the answer was known.
-func (l *Log) Append(ctx context.Context, e Event) (Position, error) {
-	return l.AppendBatch(ctx, []Event{e})
+func (l *Log) Append(ctx context.Context, e event.Event) (Position, error) {
+	return l.AppendBatch(ctx, []event.Event{e})
 }
 
 // AppendBatch is Append of events that become consecutive records, all of them
 // or, if it fails with something other than ErrInDoubt, none. It returns the
 // position of the first.
-func (l *Log) AppendBatch(ctx context.Context, events []Event) (Position, error) {
+func (l *Log) AppendBatch(ctx context.Context, events []event.Event) (Position, error) {
 	g, err := l.newGroup(events)
 	if err == nil {
 		err = ctx.Err()
@@ -42,7 +46,7 @@ func (l *Log) AppendBatch(ctx context.Context, events []Event) (Position, error)
 // with what AppendBatch returns, on a goroutine of the log's, in the order of the
 // records within a commit. When it returns an error nothing was written and done
 // is not called; ErrOverloaded is how it pushes back.
-func (l *Log) AppendAsync(events []Event, done func(first Position, err error)) error {
+func (l *Log) AppendAsync(events []event.Event, done func(first Position, err error)) error {
 	g, err := l.newGroup(events)
 	if err != nil {
 		return err
@@ -74,11 +78,11 @@ func (l *Log) AppendAsync(events []Event, done func(first Position, err error)) 
 // AppendLines is AppendBatch of n lines as they are, each with its newline: of a
 // followed file, which any program may have written.
 func (l *Log) AppendLines(ctx context.Context, lines []byte, n int) (Position, error) {
-	g := &group{buf: lines, lines: hashLines(lines, n), lead: make(chan struct{}), done: make(chan struct{})}
+	g := &commitGroup{buf: lines, lines: segment.HashLines(lines, n), lead: make(chan struct{}), done: make(chan struct{})}
 	return l.commitOrJoin(ctx, g)
 }
 
-func (l *Log) commitOrJoin(ctx context.Context, g *group) (Position, error) {
+func (l *Log) commitOrJoin(ctx context.Context, g *commitGroup) (Position, error) {
 	l.mu.Lock()
 	if err := l.refusalLocked(g); err != nil {
 		l.mu.Unlock()
@@ -102,7 +106,7 @@ func (l *Log) commitOrJoin(ctx context.Context, g *group) (Position, error) {
 }
 
 // lead waits for the commit before to end, and commits the group.
-func (l *Log) lead(ctx context.Context, g *group) (Position, error) {
+func (l *Log) lead(ctx context.Context, g *commitGroup) (Position, error) {
 	select {
 	case <-g.lead:
 		l.commit(g)
@@ -121,7 +125,7 @@ func (l *Log) lead(ctx context.Context, g *group) (Position, error) {
 	return l.result(g, 0)
 }
 
-func (l *Log) follow(ctx context.Context, g *group, index int) (Position, error) {
+func (l *Log) follow(ctx context.Context, g *commitGroup, index int) (Position, error) {
 	select {
 	case <-g.done:
 		return l.result(g, index)
@@ -130,7 +134,7 @@ func (l *Log) follow(ctx context.Context, g *group, index int) (Position, error)
 	}
 }
 
-func (l *Log) refusalLocked(g *group) error {
+func (l *Log) refusalLocked(g *commitGroup) error {
 	n := len(g.buf)
 	switch {
 	case l.closed:
@@ -144,7 +148,7 @@ func (l *Log) refusalLocked(g *group) error {
 	return nil
 }
 
-func (l *Log) result(g *group, index int) (Position, error) {
+func (l *Log) result(g *commitGroup, index int) (Position, error) {
 	if g.err != nil {
 		return Position{}, g.err
 	}
@@ -154,8 +158,8 @@ func (l *Log) result(g *group, index int) (Position, error) {
 
 // commit writes and syncs a group, tells its members, and hands the lead to
 // the group that formed meanwhile. The caller has set busy.
-func (l *Log) commit(g *group) {
-	g.first = l.chain.size()
+func (l *Log) commit(g *commitGroup) {
+	g.first = l.Seq.Size()
 	made := l.treeWork(g)
 	displaced, err := l.writeSynced(g.buf)
 	if err != nil {
@@ -168,7 +172,7 @@ func (l *Log) commit(g *group) {
 		l.handOver(err)
 		return
 	}
-	l.chain.grow(made())
+	l.Seq.Grow(made())
 	l.recycle(g)
 	g.finish()
 	l.lookAtSpace()
@@ -183,17 +187,17 @@ func (l *Log) commit(g *group) {
 
 // treeWork makes what the tree needs of a group. That of many records is made
 // while they are written: nothing on the disk depends on it.
-func (l *Log) treeWork(g *group) func() []piece {
-	offset := l.segment().bytes
+func (l *Log) treeWork(g *commitGroup) func() []segment.BlockPart {
+	offset := l.segment().Bytes
 	if len(g.unhashed) == 0 {
-		return func() []piece { return pieces(g.first, offset, g.lines) }
+		return func() []segment.BlockPart { return segment.BlockParts(g.first, offset, g.lines) }
 	}
-	made := make(chan []piece, 1)
+	made := make(chan []segment.BlockPart, 1)
 	go func() {
 		g.hash()
-		made <- pieces(g.first, offset, g.lines)
+		made <- segment.BlockParts(g.first, offset, g.lines)
 	}()
-	return func() []piece { return <-made }
+	return func() []segment.BlockPart { return <-made }
 }
 
 // handOver ends what kept the log busy. A group that formed meanwhile gets the
@@ -224,7 +228,7 @@ func (l *Log) handOver(err error) {
 }
 
 func (l *Log) writeSynced(buf []byte) (displaced bool, err error) {
-	want := l.segment().bytes + int64(len(buf))
+	want := l.segment().Bytes + int64(len(buf))
 	if _, err := l.active.file.Write(buf); err != nil {
 		return false, fmt.Errorf("write %s: %w", l.opts.Path, err)
 	}
@@ -250,7 +254,7 @@ func (l *Log) drain() {
 		g := l.next
 		if g == nil {
 			// A last commit without followers: become its follower.
-			g = &group{lead: make(chan struct{}), done: make(chan struct{})}
+			g = &commitGroup{lead: make(chan struct{}), done: make(chan struct{})}
 			l.next = g
 			l.mu.Unlock()
 			select {

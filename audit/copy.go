@@ -9,7 +9,9 @@ import (
 	"path/filepath"
 	"sync"
 
-	"auditmesh/internal/durable"
+	"auditmesh/audit/disk"
+	"auditmesh/audit/merkle"
+	"auditmesh/audit/segment"
 )
 
 // Outcome is what became of a verified batch.
@@ -35,10 +37,10 @@ func (o Outcome) String() string {
 // Copy is another node's log, held here: the same files as an own log, extended
 // by verified batches only and never signed.
 type Copy struct {
-	held
-	name  LogName
-	fsys  durable.FS
-	files files
+	segment.Store
+	name  merkle.LogName
+	fsys  disk.FS
+	files segment.Layout
 	seal  int64 // bytes at which a segment is sealed
 
 	mu sync.Mutex // held while extending
@@ -48,7 +50,7 @@ type Copy struct {
 const copyFileName = "audit"
 
 // CopyDir is where the copy of a log stands beneath a node's directory of copies.
-func CopyDir(root string, name LogName) string {
+func CopyDir(root string, name merkle.LogName) string {
 	return filepath.Join(root, name.Peer, name.IDString())
 }
 
@@ -56,73 +58,73 @@ func CopyDir(root string, name LogName) string {
 // sealed at segmentBytes (0: 128 MiB). Lines beyond the last checkpoint kept with
 // it were never said to be held; they are cut. Other damage is a *DamageError,
 // and changes nothing.
-func OpenCopy(fsys durable.FS, dir string, name LogName, segmentBytes int64) (*Copy, error) {
-	c := &Copy{name: name, fsys: fsys, files: files{dir: dir, name: copyFileName}, seal: cmp.Or(segmentBytes, defaultSegmentBytes)}
-	c.peer = name.Peer
-	c.chain = &chain{fsys: fsys, files: c.files}
+func OpenCopy(fsys disk.FS, dir string, name merkle.LogName, segmentBytes int64) (*Copy, error) {
+	c := &Copy{name: name, fsys: fsys, files: segment.Layout{Dir: dir, Name: copyFileName}, seal: cmp.Or(segmentBytes, segment.DefaultSegmentBytes)}
+	c.Owner = name.Peer
+	c.Seq = &segment.Sequence{Fsys: fsys, Files: c.files}
 	if err := fsys.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	kept, err := loadAnchors(fsys, c.files.checkpoints())
+	kept, err := segment.LoadCheckpoints(fsys, c.files.Checkpoints())
 	if err != nil {
 		return nil, err
 	}
-	c.kept = kept
-	segs, err := listSegments(fsys, c.files)
+	c.Kept = kept
+	segs, err := segment.List(fsys, c.files)
 	if err != nil {
 		return nil, err
 	}
-	last, _ := kept.last()
-	if segs, err = c.unclaimed(segs, last.size); err != nil {
+	last, _ := kept.Last()
+	if segs, err = c.unclaimed(segs, last.Size); err != nil {
 		return nil, err
 	}
-	ld, err := readChain(c.chain, kept, last.size, func(ld *loader) error { return c.read(ld, segs, last.size) })
+	ld, err := segment.Read(c.Seq, kept, last.Size, func(ld *segment.Loader) error { return c.read(ld, segs, last.Size) })
 	if err != nil {
 		return nil, err
 	}
-	if last.size > 0 && c.chain.size() > 0 && c.chain.idString() != name.IDString() {
-		return nil, &DamageError{File: dir, Reason: "the first line is not that of log " + name.String()}
+	if last.Size > 0 && c.Seq.Size() > 0 && c.Seq.ID() != name.IDString() {
+		return nil, &segment.DamageError{File: dir, Reason: "the first line is not that of log " + name.String()}
 	}
-	if len(segs) == 0 && last.size > 0 {
-		return nil, &DamageError{File: c.files.segment(0), Reason: "the file is gone"}
+	if len(segs) == 0 && last.Size > 0 {
+		return nil, &segment.DamageError{File: c.files.Segment(0), Reason: "the file is gone"}
 	}
-	if err := ld.complete(); err != nil {
+	if err := ld.Complete(); err != nil {
 		return nil, err
 	}
-	ld.writeIndexes()
-	return c, locateLast(c.chain, kept)
+	ld.WriteIndexes()
+	return c, segment.FindEnds(c.Seq, kept)
 }
 
 // unclaimed puts aside a first segment that is not the log's beginning, where no
 // checkpoint says that anything is held: Begin was not finished, and the next may
 // begin elsewhere.
-func (c *Copy) unclaimed(segs []segment, size uint64) ([]segment, error) {
-	if size > 0 || len(segs) == 0 || segs[0].first == 0 {
+func (c *Copy) unclaimed(segs []segment.Segment, size uint64) ([]segment.Segment, error) {
+	if size > 0 || len(segs) == 0 || segs[0].First == 0 {
 		return segs, nil
 	}
 	for _, s := range segs {
-		for _, path := range []string{s.path, c.files.head(s.first)} {
+		for _, path := range []string{s.Path, c.files.Head(s.First)} {
 			if err := c.fsys.Rename(path, path+".unclaimed"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return nil, err
 			}
 		}
 	}
-	return nil, c.fsys.SyncDir(c.files.dir)
+	return nil, c.fsys.SyncDir(c.files.Dir)
 }
 
 // read loads the segments up to what was said to be held. One that begins there
 // was made and not used yet.
-func (c *Copy) read(ld *loader, segs []segment, size uint64) error {
+func (c *Copy) read(ld *segment.Loader, segs []segment.Segment, size uint64) error {
 	for i, s := range segs {
-		if err := ld.head(s, i == 0); err != nil {
+		if err := ld.Head(s, i == 0); err != nil {
 			return err
 		}
 		until := size
 		if i+1 < len(segs) {
-			until = min(until, segs[i+1].first)
+			until = min(until, segs[i+1].First)
 		}
-		if end, err := ld.load(s, until); err != nil {
-			return located(err, s, end)
+		if end, err := ld.Load(s, until); err != nil {
+			return segment.Located(err, s, end)
 		}
 	}
 	return nil
@@ -130,7 +132,7 @@ func (c *Copy) read(ld *loader, segs []segment, size uint64) error {
 
 // Extend stores what is new of a verified batch, durable before it returns:
 // the lines, then the checkpoint.
-func (c *Copy) Extend(v *VerifiedBatch) (Outcome, error) {
+func (c *Copy) Extend(v *merkle.VerifiedBatch) (Outcome, error) {
 	if v.Log != c.name {
 		return Conflict, fmt.Errorf("a batch of log %s does not extend %s", v.Log, c.name)
 	}
@@ -141,7 +143,7 @@ func (c *Copy) Extend(v *VerifiedBatch) (Outcome, error) {
 
 // Begin is Extend for a log of which nothing is held and whose beginning nobody
 // who was asked has: an empty copy then begins where the batch does.
-func (c *Copy) Begin(v *VerifiedBatch) (Outcome, error) {
+func (c *Copy) StartAt(v *merkle.VerifiedBatch) (Outcome, error) {
 	if v.Log != c.name {
 		return Conflict, fmt.Errorf("a batch of log %s does not begin %s", v.Log, c.name)
 	}
@@ -152,12 +154,12 @@ func (c *Copy) Begin(v *VerifiedBatch) (Outcome, error) {
 		if err := createCopySegment(c.fsys, c.files, c.name, at); err != nil {
 			return Hole, fmt.Errorf("begin the copy of %s: %w", c.name, err)
 		}
-		c.chain.begin(at, c.name.ID, c.files.segment(at.Size))
+		c.Seq.StartAt(at, c.name.ID, c.files.Segment(at.Size))
 	}
 	return c.extend(v)
 }
 
-func (c *Copy) extend(v *VerifiedBatch) (Outcome, error) {
+func (c *Copy) extend(v *merkle.VerifiedBatch) (Outcome, error) {
 	size := c.Size()
 	if v.First > size {
 		return Hole, nil
@@ -166,7 +168,7 @@ func (c *Copy) extend(v *VerifiedBatch) (Outcome, error) {
 	if common < c.First() {
 		return Known, nil // was, until retention removed it
 	}
-	ours, _, err := c.chain.frontierAt(common)
+	ours, _, err := c.Seq.FrontierAt(common)
 	if err != nil {
 		return Hole, err
 	}
@@ -180,10 +182,10 @@ func (c *Copy) extend(v *VerifiedBatch) (Outcome, error) {
 	if err := c.store(lines); err != nil {
 		return Hole, fmt.Errorf("extend the copy of %s: %w", c.name, err)
 	}
-	_, bytes := c.chain.head()
-	grown := pieces(size, c.chain.segmentOf(noLimit).bytes, withHashes(lines, v.Leaves[size-v.First:]))
-	a := anchor{size: v.Head.Size, root: v.Head.Root, pos: bytes + int64(len(lines)), note: v.Head.Note}
-	if err := c.kept.add(func() { c.chain.grow(grown) }, a); err != nil {
+	_, bytes := c.Seq.Head()
+	grown := segment.BlockParts(size, c.Seq.SegmentOf(segment.NoLimit).Bytes, segment.WithHashes(lines, v.Leaves[size-v.First:]))
+	a := segment.Kept{Size: v.Head.Size, Root: v.Head.Root, End: bytes + int64(len(lines)), Note: v.Head.Note}
+	if err := c.Kept.Add(func() { c.Seq.Grow(grown) }, a); err != nil {
 		return Hole, err
 	}
 	return Extended, nil
@@ -193,30 +195,30 @@ func (c *Copy) extend(v *VerifiedBatch) (Outcome, error) {
 func (c *Copy) Close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.chain.flushIndex()
+	c.Seq.FlushIndex()
 }
 
 // store writes lines at the end of the last segment and syncs them. Bytes that
 // an earlier failed call left there are overwritten.
 func (c *Copy) store(lines []byte) error {
-	if c.Segments() == 0 || c.chain.segmentOf(noLimit).bytes >= c.seal {
-		frontier, _ := c.chain.head()
+	if c.Segments() == 0 || c.Seq.SegmentOf(segment.NoLimit).Bytes >= c.seal {
+		frontier, _ := c.Seq.Head()
 		if err := createCopySegment(c.fsys, c.files, c.name, frontier); err != nil {
 			return err
 		}
-		c.chain.seal(c.files.segment(frontier.Size))
+		c.Seq.Seal(c.files.Segment(frontier.Size))
 	}
-	last := c.chain.segmentOf(noLimit)
-	f, err := c.fsys.OpenFile(last.path, os.O_RDWR|os.O_APPEND, 0)
+	last := c.Seq.SegmentOf(segment.NoLimit)
+	f, err := c.fsys.OpenFile(last.Path, os.O_RDWR|os.O_APPEND, 0)
 	if err != nil {
 		return err
 	}
 	info, err := f.Stat()
-	if err == nil && info.Size() < last.bytes {
-		err = &DamageError{File: last.path, Offset: info.Size(), Reason: "the file became shorter"}
+	if err == nil && info.Size() < last.Bytes {
+		err = &segment.DamageError{File: last.Path, Offset: info.Size(), Reason: "the file became shorter"}
 	}
-	if err == nil && info.Size() > last.bytes {
-		err = f.Truncate(last.bytes)
+	if err == nil && info.Size() > last.Bytes {
+		err = f.Truncate(last.Bytes)
 	}
 	if err == nil {
 		_, err = f.Write(lines)
@@ -229,27 +231,27 @@ func (c *Copy) store(lines []byte) error {
 
 // createCopySegment makes the next segment of a copy. What a crash left of an
 // earlier try was never said to be held.
-func createCopySegment(fsys durable.FS, f files, name LogName, at Frontier) error {
-	path := f.segment(at.Size)
-	if there, err := exists(fsys, path); err != nil {
+func createCopySegment(fsys disk.FS, f segment.Layout, name merkle.LogName, at merkle.Frontier) error {
+	path := f.Segment(at.Size)
+	if there, err := disk.Exists(fsys, path); err != nil {
 		return err
 	} else if there {
-		if err := cut(fsys, path, 0); err != nil {
+		if err := disk.Cut(fsys, path, 0); err != nil {
 			return err
 		}
 	}
-	head := segmentHead{Peer: name.Peer, First: at.Size, Frontier: at.Hashes}
+	head := segment.Head{Peer: name.Peer, First: at.Size, Frontier: at.Hashes}
 	if at.Size > 0 {
 		head.Log = name.IDString()
 	} else {
-		head.Frontier = []Hash{}
+		head.Frontier = []merkle.Hash{}
 	}
 	// A copy's directory may be new, and so may be that above it.
-	for _, dir := range []string{filepath.Dir(f.dir), filepath.Dir(filepath.Dir(f.dir))} {
+	for _, dir := range []string{filepath.Dir(f.Dir), filepath.Dir(filepath.Dir(f.Dir))} {
 		if err := fsys.SyncDir(dir); err != nil {
 			return err
 		}
 	}
-	_, err := createSegment(fsys, f, head)
+	_, err := segment.Create(fsys, f, head)
 	return err
 }

@@ -10,7 +10,10 @@ import (
 	"syscall"
 	"testing"
 
-	"auditmesh/internal/durable/durabletest"
+	"auditmesh/audit/disk/disktest"
+	"auditmesh/audit/event"
+	"auditmesh/audit/merkle"
+	"auditmesh/audit/segment"
 )
 
 var crashSeeds = flag.Int("crash.seeds", 1, "random power cuts tried at each operation")
@@ -18,21 +21,21 @@ var crashSeeds = flag.Int("crash.seeds", 1, "random power cuts tried at each ope
 // life is what a log's owner did and was told, on a disk that fails.
 type life struct {
 	t     *testing.T
-	disk  *durabletest.Disk
+	disk  *disktest.Disk
 	o     Options
-	known map[uint64]string // seq to line, of what was acknowledged
-	heads []Checkpoint      // what was signed and could have been sent
-	next  int               // number of the next event
+	known map[uint64]string   // seq to line, of what was acknowledged
+	heads []merkle.Checkpoint // what was signed and could have been sent
+	next  int                 // number of the next event
 }
 
 func newLife(t *testing.T) *life {
 	t.Helper()
-	l := &life{t: t, disk: durabletest.NewDisk(), known: make(map[uint64]string)}
+	l := &life{t: t, disk: disktest.NewDisk(), known: make(map[uint64]string)}
 	l.o = Options{
 		Path: "/log/audit.jsonl", SignedPath: "/state/last-signed.json",
 		Key: testKey(1), FS: l.disk, SegmentBytes: 700,
 	}
-	if err := InitSignedState(l.disk, l.o.SignedPath, PeerID(l.o.Key.Public().(edPublic))); err != nil {
+	if err := InitSignedState(l.disk, l.o.SignedPath, merkle.PeerID(l.o.Key.Public().(edPublic))); err != nil {
 		t.Fatal(err)
 	}
 	return l
@@ -41,7 +44,7 @@ func newLife(t *testing.T) *life {
 // append gives the log some events. A log that does not take them is recovered
 // as Run does, and they are given once more: in doubt, they may be there twice.
 func (l *life) append(log *Log, n int) error {
-	var events []Event
+	var events []event.Event
 	for range n {
 		events = append(events, started(l.next))
 		l.next++
@@ -88,7 +91,7 @@ func (l *life) run() error {
 
 func (l *life) alive() bool {
 	_, err := l.disk.ReadDir("/log")
-	return !errors.Is(err, durabletest.ErrCrashed)
+	return !errors.Is(err, disktest.ErrCrashed)
 }
 
 func (l *life) use(log *Log) error {
@@ -105,7 +108,7 @@ func (l *life) use(log *Log) error {
 			if err := l.sign(log); err != nil && !l.alive() {
 				return err
 			}
-			if err := retain(log, Retention{Segments: 4}); err != nil && !l.alive() {
+			if err := retain(log, segment.Retention{Segments: 4}); err != nil && !l.alive() {
 				return err
 			}
 		}
@@ -131,8 +134,8 @@ func (l *life) check() error {
 		if err != nil {
 			return err
 		}
-		got[rec.Seq] = string(rec.ended())
-		if _, err := Decode(rec.Line); err != nil {
+		got[rec.Seq] = string(rec.Ended())
+		if _, err := event.Decode(rec.Line); err != nil {
 			return fmt.Errorf("record %d is %q", rec.Seq, rec.Line)
 		}
 	}
@@ -167,7 +170,7 @@ func (l *life) check() error {
 // crashes the machine there if crash is set. It says whether that came about.
 func (l *life) failAt(k int, after, crash bool) *bool {
 	n, hit := 0, new(bool)
-	l.disk.SetFail(func(op durabletest.Op) (error, bool) {
+	l.disk.SetFail(func(op disktest.Op) (error, bool) {
 		if strings.Contains(op.Path, ".index") {
 			return nil, false // derived: see TestIndexCannotBeWritten
 		}
@@ -209,7 +212,7 @@ func crashAt(t *testing.T, k int, after, crash bool) (hit bool) {
 	for cut := range 2 + *crashSeeds {
 		l := newLife(t)
 		rng := rand.New(rand.NewPCG(uint64(k), uint64(cut)))
-		keep := durabletest.KeepSome(rng)
+		keep := disktest.KeepSome(rng)
 		if cut < 2 {
 			keep = func() bool { return cut == 1 }
 		}
@@ -239,7 +242,7 @@ func TestIndexCannotBeWritten(t *testing.T) {
 	for k := 0; ; k++ {
 		l := newLife(t)
 		n, hit := 0, false
-		l.disk.SetFail(func(op durabletest.Op) (error, bool) {
+		l.disk.SetFail(func(op disktest.Op) (error, bool) {
 			if !strings.Contains(op.Path, ".index") || op.Name == "remove" {
 				return nil, false
 			}

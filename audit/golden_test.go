@@ -28,7 +28,7 @@ func golden(t *testing.T, name string, got []byte) {
 // What is on the disk after a log with the golden lines was opened and closed:
 // the segment's head, the checkpoint, the last-signed state.
 func TestGoldenFiles(t *testing.T) {
-	lines, err := os.ReadFile("testdata/golden/lines.jsonl")
+	lines, err := os.ReadFile("event/testdata/golden/lines.jsonl")
 	if err != nil {
 		t.Fatal(err)
 	}

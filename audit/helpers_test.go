@@ -6,7 +6,9 @@ import (
 	"io"
 	"testing"
 
-	"auditmesh/internal/durable"
+	"auditmesh/audit/disk"
+	"auditmesh/audit/event"
+	"auditmesh/audit/merkle"
 )
 
 type edPublic = ed25519.PublicKey
@@ -16,9 +18,9 @@ func testKey(n byte) ed25519.PrivateKey {
 	return ed25519.NewKeyFromSeed(bytes.Repeat([]byte{n}, ed25519.SeedSize))
 }
 
-func mustEncode(t testing.TB, e Event) []byte {
+func mustEncode(t testing.TB, e event.Event) []byte {
 	t.Helper()
-	line, err := Encode(e)
+	line, err := event.Encode(e)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,9 +32,9 @@ func testOptions(t testing.TB, seed byte) Options {
 	dir := t.TempDir()
 	o := Options{
 		Path: dir + "/log/audit.jsonl", SignedPath: dir + "/state/last-signed.json",
-		Key: testKey(seed), FS: durable.OS{},
+		Key: testKey(seed), FS: disk.OS{},
 	}
-	if err := InitSignedState(o.FS, o.SignedPath, PeerID(o.Key.Public().(edPublic))); err != nil {
+	if err := InitSignedState(o.FS, o.SignedPath, merkle.PeerID(o.Key.Public().(edPublic))); err != nil {
 		t.Fatal(err)
 	}
 	return o
@@ -48,13 +50,13 @@ func openLog(t testing.TB, o Options) *Log {
 	return l
 }
 
-func started(n int) Event {
-	return &Started{TSUnixMS: uint64(1000 + n), RequestID: RequestID{byte(n), byte(n >> 8), byte(n >> 16)}, PID: uint32(n)}
+func started(n int) event.Event {
+	return &event.Started{TSUnixMS: uint64(1000 + n), RequestID: event.RequestID{byte(n), byte(n >> 8), byte(n >> 16)}, PID: uint32(n)}
 }
 
 func appendN(t testing.TB, l *Log, from, to int) {
 	t.Helper()
-	var events []Event
+	var events []event.Event
 	for i := from; i < to; i++ {
 		events = append(events, started(i))
 	}

@@ -10,12 +10,14 @@ import (
 	"testing/synctest"
 	"time"
 
-	"auditmesh/internal/durable/durabletest"
+	"auditmesh/audit/disk/disktest"
+	"auditmesh/audit/event"
+	"auditmesh/audit/merkle"
 )
 
 // smallDisk is a disk that says how much is free, and is full at will.
 type smallDisk struct {
-	*durabletest.Disk
+	*disktest.Disk
 	free atomic.Uint64
 }
 
@@ -23,17 +25,17 @@ func (d *smallDisk) Free(string) (uint64, error) { return d.free.Load(), nil }
 
 func newSmallDisk(t *testing.T) (*smallDisk, Options) {
 	t.Helper()
-	d := &smallDisk{Disk: durabletest.NewDisk()}
+	d := &smallDisk{Disk: disktest.NewDisk()}
 	d.free.Store(1 << 30)
 	o := Options{Path: "/log/audit.jsonl", SignedPath: "/state/signed.json", Key: testKey(1), FS: d, MinFree: 1 << 20}
-	if err := InitSignedState(d, o.SignedPath, PeerID(o.Key.Public().(edPublic))); err != nil {
+	if err := InitSignedState(d, o.SignedPath, merkle.PeerID(o.Key.Public().(edPublic))); err != nil {
 		t.Fatal(err)
 	}
 	return d, o
 }
 
 // eventsOf are the records with that event's name.
-func eventsOf[T Event](t *testing.T, l *Log) (list []T) {
+func eventsOf[T event.Event](t *testing.T, l *Log) (list []T) {
 	t.Helper()
 	r := l.Reader(0)
 	defer r.Close()
@@ -42,7 +44,7 @@ func eventsOf[T Event](t *testing.T, l *Log) (list []T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		e, err := Decode(rec.Line)
+		e, err := event.Decode(rec.Line)
 		if e, ok := e.(T); ok && err == nil {
 			list = append(list, e)
 		}
@@ -61,7 +63,7 @@ func TestFailureIsRecorded(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { done <- l.Run(ctx) }()
 		appendN(t, l, 0, 5)
-		d.SetFail(func(op durabletest.Op) (error, bool) {
+		d.SetFail(func(op disktest.Op) (error, bool) {
 			if op.Name == "sync" || op.Name == "write" {
 				return syscall.EIO, false
 			}
@@ -72,7 +74,7 @@ func TestFailureIsRecorded(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 3 {
-			if _, err := l.AppendBatch(ctx, []Event{started(6), started(7)}); !errors.Is(err, ErrPoisoned) {
+			if _, err := l.AppendBatch(ctx, []event.Event{started(6), started(7)}); !errors.Is(err, ErrPoisoned) {
 				t.Fatal(err)
 			}
 		}
@@ -86,7 +88,7 @@ func TestFailureIsRecorded(t *testing.T) {
 		if err := l.Err(); err != nil {
 			t.Fatal(err)
 		}
-		list := eventsOf[*LogWriteFailed](t, l)
+		list := eventsOf[*event.LogWriteFailed](t, l)
 		if len(list) != 1 {
 			t.Fatalf("%d records of one failure", len(list))
 		}
@@ -117,7 +119,7 @@ func TestSpaceLow(t *testing.T) {
 		appendN(t, l, 0, 5)
 		time.Sleep(signEvery)
 		synctest.Wait()
-		if info, err := d.Stat(l.files.reserve()); err != nil || info.Size() != o.MinFree/4 {
+		if info, err := d.Stat(l.files.Reserve()); err != nil || info.Size() != o.MinFree/4 {
 			t.Fatalf("room set aside: %v, %v", info, err)
 		}
 		d.free.Store(uint64(o.MinFree) - 1)
@@ -128,7 +130,7 @@ func TestSpaceLow(t *testing.T) {
 			time.Sleep(signEvery)
 			synctest.Wait()
 		}
-		if list := eventsOf[*DiskSpaceLow](t, l); len(list) != 1 || list[0].Free != uint64(o.MinFree)-1 || list[0].Floor != uint64(o.MinFree) {
+		if list := eventsOf[*event.DiskSpaceLow](t, l); len(list) != 1 || list[0].Free != uint64(o.MinFree)-1 || list[0].Floor != uint64(o.MinFree) {
 			t.Errorf("recorded: %+v", list)
 		}
 		if s := l.Space(); !s.Low {
@@ -136,8 +138,8 @@ func TestSpaceLow(t *testing.T) {
 		}
 		// Full: writes fail until the reserve is gone.
 		d.free.Store(0)
-		d.SetFail(func(op durabletest.Op) (error, bool) {
-			if _, err := d.Stat(l.files.reserve()); err == nil && op.Name == "write" {
+		d.SetFail(func(op disktest.Op) (error, bool) {
+			if _, err := d.Stat(l.files.Reserve()); err == nil && op.Name == "write" {
 				return syscall.ENOSPC, false
 			}
 			return nil, false
@@ -147,14 +149,14 @@ func TestSpaceLow(t *testing.T) {
 		}
 		time.Sleep(firstRecovery)
 		synctest.Wait()
-		if list := eventsOf[*LogWriteFailed](t, l); len(list) != 1 || !strings.Contains(list[0].Error, "no space left") {
+		if list := eventsOf[*event.LogWriteFailed](t, l); len(list) != 1 || !strings.Contains(list[0].Error, "no space left") {
 			t.Errorf("recorded: %+v", list)
 		}
 		d.SetFail(nil)
 		d.free.Store(1 << 30)
 		time.Sleep(signEvery)
 		synctest.Wait()
-		if _, err := d.Stat(l.files.reserve()); err != nil || l.Space().Low {
+		if _, err := d.Stat(l.files.Reserve()); err != nil || l.Space().Low {
 			t.Errorf("after room was made: %+v, %v", l.Space(), err)
 		}
 		cancel()

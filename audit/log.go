@@ -12,7 +12,10 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/mod/sumdb/note"
 
-	"auditmesh/internal/durable"
+	"auditmesh/audit/disk"
+	"auditmesh/audit/event"
+	"auditmesh/audit/merkle"
+	"auditmesh/audit/segment"
 )
 
 // Errors of a log. Each is wrapped with what happened and what to do.
@@ -29,7 +32,7 @@ var (
 	// ErrClosed: the log was closed. (HTTP 503)
 	ErrClosed = errors.New("the log is closed")
 	// ErrLocked: another process writes the log.
-	ErrLocked = durable.ErrLocked
+	ErrLocked = disk.ErrLocked
 	// ErrBehind: the log is not the one that the last-signed state tells of. It
 	// is not signed any further.
 	ErrBehind = errors.New("the log does not agree with the last-signed state")
@@ -45,7 +48,7 @@ type Options struct {
 	// InitSignedState makes it.
 	SignedPath string
 	Key        ed25519.PrivateKey
-	FS         durable.FS
+	FS         disk.FS
 	Now        func() time.Time
 	Logger     *zap.Logger
 	// MaxPending bounds the bytes that wait for a commit.
@@ -64,11 +67,11 @@ type Options struct {
 
 // Log is a node's own log.
 type Log struct {
-	held
+	segment.Store
 	opts   Options
-	files  files
+	files  segment.Layout
 	signer note.Signer
-	lock   durable.Lock
+	lock   disk.Lock
 
 	failures atomic.Uint64
 	sealed   []string // ids of logs that are never signed again; set by recovery
@@ -82,20 +85,20 @@ type Log struct {
 	signMu sync.Mutex // held while signing and while recovering
 
 	mu      sync.Mutex
-	active  active // guarded by mu unless busy; the committer's while busy
-	busy    bool   // guarded by mu: a commit is under way
-	next    *group // guarded by mu: the records that wait for it to end
-	pending int    // guarded by mu: bytes of next
-	failed  error  // guarded by mu: why the log is poisoned
-	lastErr string // guarded by mu: the last failure, kept after recovery
+	active  active       // guarded by mu unless busy; the committer's while busy
+	busy    bool         // guarded by mu: a commit is under way
+	next    *commitGroup // guarded by mu: the records that wait for it to end
+	pending int          // guarded by mu: bytes of next
+	failed  error        // guarded by mu: why the log is poisoned
+	lastErr string       // guarded by mu: the last failure, kept after recovery
 	// incident is what the log is owed a record of; guarded by mu.
-	incident *LogWriteFailed
+	incident *event.LogWriteFailed
 	closed   bool // guarded by mu
 }
 
 func (o *Options) fill() {
 	if o.FS == nil {
-		o.FS = durable.OS{}
+		o.FS = disk.OS{}
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -107,7 +110,7 @@ func (o *Options) fill() {
 		o.MaxPending = 64 << 20
 	}
 	if o.SegmentBytes == 0 {
-		o.SegmentBytes = defaultSegmentBytes
+		o.SegmentBytes = segment.DefaultSegmentBytes
 	}
 }
 
@@ -117,18 +120,18 @@ func (o *Options) fill() {
 // what was last signed (ErrBehind, ErrNoSignedState) or in use (ErrLocked).
 func Open(o Options) (*Log, error) {
 	o.fill()
-	signer, err := newSigner(o.Key)
+	signer, err := merkle.NewSigner(o.Key)
 	if err != nil {
 		return nil, err
 	}
-	l := &Log{opts: o, signer: signer, hint: make(chan struct{}, 1), files: filesOf(o.Path)}
+	l := &Log{opts: o, signer: signer, hint: make(chan struct{}, 1), files: segment.LayoutOf(o.Path)}
 	l.largeGroups.New = func() any { return new(groupMemory) }
-	l.peer = PeerID(o.Key.Public().(ed25519.PublicKey))
-	l.chain = &chain{fsys: o.FS, files: l.files}
-	if err := o.FS.MkdirAll(l.files.dir, 0o700); err != nil {
+	l.Owner = merkle.PeerID(o.Key.Public().(ed25519.PublicKey))
+	l.Seq = &segment.Sequence{Fsys: o.FS, Files: l.files}
+	if err := o.FS.MkdirAll(l.files.Dir, 0o700); err != nil {
 		return nil, err
 	}
-	if l.lock, err = o.FS.Lock(l.files.lock()); err != nil {
+	if l.lock, err = o.FS.Lock(l.files.Lock()); err != nil {
 		return nil, fmt.Errorf("%w; stop it, or use its node through the socket", err)
 	}
 	if err := l.recover(0); err != nil {
@@ -138,7 +141,7 @@ func Open(o Options) (*Log, error) {
 }
 
 // Peer is the peer id of the log's node.
-func (l *Log) Peer() string { return l.peer }
+func (l *Log) Peer() string { return l.Owner }
 
 // Path is the active file.
 func (l *Log) Path() string { return l.opts.Path }
@@ -280,7 +283,7 @@ func (l *Log) Close() error {
 	if l.active.file != nil {
 		err = errors.Join(err, l.active.file.Close())
 	}
-	l.chain.flushIndex()
+	l.Seq.FlushIndex()
 	return errors.Join(err, l.lock.Release())
 }
 

@@ -12,8 +12,10 @@ import (
 	"syscall"
 	"testing"
 
-	"auditmesh/internal/durable"
-	"auditmesh/internal/durable/durabletest"
+	"auditmesh/audit/disk"
+	"auditmesh/audit/disk/disktest"
+	"auditmesh/audit/merkle"
+	"auditmesh/audit/segment"
 )
 
 func TestAppendReadRestart(t *testing.T) {
@@ -25,7 +27,7 @@ func TestAppendReadRestart(t *testing.T) {
 	appendN(t, l, 0, 3)
 	appendN(t, l, 3, 700)
 	name, ok := l.Name()
-	if !ok || name.ID != LeafHash(bytes.TrimSuffix(mustEncode(t, started(0)), []byte("\n"))) {
+	if !ok || name.ID != merkle.LeafHash(bytes.TrimSuffix(mustEncode(t, started(0)), []byte("\n"))) {
 		t.Errorf("name %v", name)
 	}
 	if got := heldLines(t, l); got != startedLines(t, 0, 700) {
@@ -96,7 +98,7 @@ func TestFailedSyncPoisonsAndRecovers(t *testing.T) {
 	for _, op := range []string{"sync", "write"} {
 		t.Run(op, func(t *testing.T) {
 			o := testOptions(t, 1)
-			fsys := durabletest.New(durable.OS{})
+			fsys := disktest.New(disk.OS{})
 			o.FS = fsys
 			l := openLog(t, o)
 			appendN(t, l, 0, 10)
@@ -104,7 +106,7 @@ func TestFailedSyncPoisonsAndRecovers(t *testing.T) {
 				t.Fatal(err)
 			}
 			appendN(t, l, 10, 20)
-			fsys.SetFail(func(got durabletest.Op) (error, bool) {
+			fsys.SetFail(func(got disktest.Op) (error, bool) {
 				if got.Name == op && strings.HasSuffix(got.Path, ".jsonl") {
 					return syscall.EIO, op == "sync"
 				}
@@ -234,9 +236,9 @@ func TestCrashDuringRecovery(t *testing.T) {
 			f, _ := os.OpenFile(o.Path, os.O_WRONLY|os.O_APPEND, 0)
 			f.WriteString("{\"torn")
 			f.Close()
-			fsys := durabletest.New(durable.OS{})
+			fsys := disktest.New(disk.OS{})
 			n, hit := 0, false
-			fsys.SetFail(func(durabletest.Op) (error, bool) {
+			fsys.SetFail(func(disktest.Op) (error, bool) {
 				n++
 				if n > k { // dead from here on
 					first := !hit
@@ -253,7 +255,7 @@ func TestCrashDuringRecovery(t *testing.T) {
 				l.Close()
 				return // all operations were tried
 			}
-			o.FS = durable.OS{}
+			o.FS = disk.OS{}
 			l = openLog(t, o)
 			if got := heldLines(t, l); got != startedLines(t, 0, 9) {
 				t.Fatalf("crash at operation %d (after %v): lines differ:\n%s", k, after, got)
@@ -287,7 +289,7 @@ func TestRefusedLogs(t *testing.T) {
 		{"gone", func(t *testing.T, o Options) { os.RemoveAll(filepath.Dir(o.Path)) }, ErrBehind},
 		{"state gone", func(t *testing.T, o Options) { os.Remove(o.SignedPath) }, ErrNoSignedState},
 		{"state of before", func(t *testing.T, o Options) {
-			InitSignedState(o.FS, o.SignedPath, PeerID(o.Key.Public().(edPublic)))
+			InitSignedState(o.FS, o.SignedPath, merkle.PeerID(o.Key.Public().(edPublic)))
 		}, ErrBehind},
 		{"checkpoint damaged", func(t *testing.T, o Options) {
 			path := filepath.Dir(o.Path) + "/audit.checkpoints"
@@ -313,7 +315,7 @@ func TestRefusedLogs(t *testing.T) {
 				l.Close()
 				t.Fatal("opened")
 			}
-			var damage *DamageError
+			var damage *segment.DamageError
 			if c.want == nil && !errors.As(err, &damage) || c.want != nil && !errors.Is(err, c.want) {
 				t.Fatalf("%v, want %v or damage", err, c.want)
 			}
@@ -359,12 +361,12 @@ func TestAdoptionWhileWritten(t *testing.T) {
 }
 
 func TestAdoption(t *testing.T) {
-	golden, err := os.ReadFile("testdata/golden/lines.jsonl")
+	golden, err := os.ReadFile("event/testdata/golden/lines.jsonl")
 	if err != nil {
 		t.Fatal(err)
 	}
 	spoilt := string(golden) + "garbage \x00\x00\x00\x00\x00\x00\x00\x00\x00 \xff\n" + string(golden[:bytes.IndexByte(golden, '\n')+1])
-	var names []LogName
+	var names []merkle.LogName
 	for seed := byte(1); seed <= 2; seed++ {
 		o := testOptions(t, seed)
 		os.MkdirAll(filepath.Dir(o.Path), 0o700)
@@ -395,11 +397,11 @@ func TestAdoption(t *testing.T) {
 func TestOverloadAndClose(t *testing.T) {
 	o := testOptions(t, 1)
 	o.MaxPending = 10
-	fsys := durabletest.New(durable.OS{})
+	fsys := disktest.New(disk.OS{})
 	o.FS = fsys
 	l := openLog(t, o)
 	release, inSync := make(chan struct{}), make(chan struct{})
-	fsys.SetFail(func(op durabletest.Op) (error, bool) {
+	fsys.SetFail(func(op disktest.Op) (error, bool) {
 		if op.Name == "sync" && strings.HasSuffix(op.Path, ".jsonl") {
 			inSync <- struct{}{}
 			<-release

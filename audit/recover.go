@@ -7,6 +7,10 @@ import (
 	"slices"
 
 	"go.uber.org/zap"
+
+	"auditmesh/audit/disk"
+	"auditmesh/audit/merkle"
+	"auditmesh/audit/segment"
 )
 
 // recover reads the log from its files, mends what an unclean end may leave, and
@@ -18,16 +22,16 @@ func (l *Log) recover(acknowledged uint64) error {
 		l.active.file.Close()
 		l.active.file = nil
 	}
-	signed, err := readSigned(l.opts.FS, l.opts.SignedPath, l.peer)
+	signed, err := readSigned(l.opts.FS, l.opts.SignedPath, l.Owner)
 	if err != nil {
 		return err
 	}
-	kept, err := loadAnchors(l.opts.FS, l.files.checkpoints())
+	kept, err := segment.LoadCheckpoints(l.opts.FS, l.files.Checkpoints())
 	if err != nil {
 		return err
 	}
-	if last, ok := kept.last(); ok && last.size > signed.Size {
-		return fmt.Errorf("%w: %s states %d records, %s only %d: the state is older than the log", ErrBehind, l.files.checkpoints(), last.size, l.opts.SignedPath, signed.Size)
+	if last, ok := kept.Last(); ok && last.Size > signed.Size {
+		return fmt.Errorf("%w: %s states %d records, %s only %d: the state is older than the log", ErrBehind, l.files.Checkpoints(), last.Size, l.opts.SignedPath, signed.Size)
 	}
 	l.sealed = signed.Sealed
 	if p := signed.Pending; p != nil {
@@ -45,32 +49,32 @@ func (l *Log) recover(acknowledged uint64) error {
 	if err != nil {
 		return err
 	}
-	if size := fresh.size(); size < acknowledged {
-		return &DamageError{File: l.opts.Path, Offset: fresh.bytesBefore(), Reason: fmt.Sprintf("%d records were acknowledged and %d are left", acknowledged, size)}
+	if size := fresh.Size(); size < acknowledged {
+		return &segment.DamageError{File: l.opts.Path, Offset: fresh.Bytes(), Reason: fmt.Sprintf("%d records were acknowledged and %d are left", acknowledged, size)}
 	}
 	if copied, err := l.copyTail(fresh, ld); err != nil {
 		return err
 	} else if copied {
-		if segs, err = listSegments(l.opts.FS, l.files); err != nil {
+		if segs, err = segment.List(l.opts.FS, l.files); err != nil {
 			return err
 		}
-		ld.writeIndexes() // they spare the second reading the first's work
-		fresh.closeIndex()
+		ld.WriteIndexes() // they spare the second reading the first's work
+		fresh.CloseIndex()
 		if fresh, ld, err = l.read(kept, segs, signed); err != nil {
 			return err
 		}
 	}
-	ld.writeIndexes()
-	if err := locateLast(fresh, kept); err != nil {
+	ld.WriteIndexes()
+	if err := segment.FindEnds(fresh, kept); err != nil {
 		return err
 	}
 	return l.activate(fresh, kept, signed)
 }
 
 // read loads the segments and compares them with what was signed.
-func (l *Log) read(kept *anchors, segs []segment, signed SignedState) (*chain, *loader, error) {
-	fresh := &chain{fsys: l.opts.FS, files: l.files}
-	ld, err := readChain(fresh, kept, signed.Size, func(ld *loader) error {
+func (l *Log) read(kept *segment.Checkpoints, segs []segment.Segment, signed SignedState) (*segment.Sequence, *segment.Loader, error) {
+	fresh := &segment.Sequence{Fsys: l.opts.FS, Files: l.files}
+	ld, err := segment.Read(fresh, kept, signed.Size, func(ld *segment.Loader) error {
 		if err := l.readSegments(ld, segs); err != nil {
 			return err
 		}
@@ -81,13 +85,13 @@ func (l *Log) read(kept *anchors, segs []segment, signed SignedState) (*chain, *
 
 // birth makes the first segment where there is none: an empty one, or the file
 // that stands at the path. A file that is not ours beside segments is refused.
-func (l *Log) birth(signed SignedState) ([]segment, error) {
+func (l *Log) birth(signed SignedState) ([]segment.Segment, error) {
 	fsys := l.opts.FS
-	segs, err := listSegments(fsys, l.files)
+	segs, err := segment.List(fsys, l.files)
 	if err != nil {
 		return nil, err
 	}
-	there, err := exists(fsys, l.opts.Path)
+	there, err := disk.Exists(fsys, l.opts.Path)
 	if err != nil {
 		return nil, err
 	}
@@ -98,17 +102,17 @@ func (l *Log) birth(signed SignedState) ([]segment, error) {
 		return segs, nil
 	}
 	if signed.Size > 0 {
-		return nil, fmt.Errorf("%w: %d records were signed and %s has none: put the log back, or see \"A log that is gone\" in docs/formats.md", ErrBehind, signed.Size, l.files.dir)
+		return nil, fmt.Errorf("%w: %d records were signed and %s has none: put the log back, or see \"A log that is gone\" in docs/formats.md", ErrBehind, signed.Size, l.files.Dir)
 	}
 	if there {
 		return l.adoptFile()
 	}
-	s, err := createSegment(fsys, l.files, segmentHead{Peer: l.peer, Frontier: []Hash{}})
-	return []segment{s}, err
+	s, err := segment.Create(fsys, l.files, segment.Head{Peer: l.Owner, Frontier: []merkle.Hash{}})
+	return []segment.Segment{s}, err
 }
 
 // adoptFile takes over a JSONL file as the first segment, without rewriting it.
-func (l *Log) adoptFile() ([]segment, error) {
+func (l *Log) adoptFile() ([]segment.Segment, error) {
 	fsys := l.opts.FS
 	if writing, err := fsys.Writing(l.opts.Path); err != nil {
 		return nil, err
@@ -126,18 +130,18 @@ func (l *Log) adoptFile() ([]segment, error) {
 	if err := errors.Join(err, f.Close()); err != nil {
 		return nil, err
 	}
-	head := segmentHead{Peer: l.peer, Frontier: []Hash{}, AdoptedBytes: info.Size()}
-	if err := writeHead(fsys, l.files.head(0), head); err != nil {
+	head := segment.Head{Peer: l.Owner, Frontier: []merkle.Hash{}, AdoptedBytes: info.Size()}
+	if err := segment.WriteHead(fsys, l.files.Head(0), head); err != nil {
 		return nil, err
 	}
-	if err := fsys.Link(l.opts.Path, l.files.segment(0)); err != nil {
+	if err := fsys.Link(l.opts.Path, l.files.Segment(0)); err != nil {
 		return nil, err
 	}
-	if err := fsys.SyncDir(l.files.dir); err != nil {
+	if err := fsys.SyncDir(l.files.Dir); err != nil {
 		return nil, err
 	}
 	l.adopted = info.Size() > 0
-	return listSegments(fsys, l.files)
+	return segment.List(fsys, l.files)
 }
 
 // checkPath refuses a file with content that another hand put at the path while
@@ -151,85 +155,77 @@ func (l *Log) checkPath() error {
 	if ours, err := l.isOurs(at); err != nil || ours {
 		return err
 	}
-	return &DamageError{File: l.opts.Path, Reason: "another file stands at the log's path than the one that this log wrote; move it away to go on"}
+	return &segment.DamageError{File: l.opts.Path, Reason: "another file stands at the log's path than the one that this log wrote; move it away to go on"}
 }
 
 // readSegments loads all segments, cuts what a finished recovery left in an
 // older one, and sets a torn end aside.
-func (l *Log) readSegments(ld *loader, segs []segment) error {
+func (l *Log) readSegments(ld *segment.Loader, segs []segment.Segment) error {
 	for i, s := range segs {
-		if err := ld.head(s, i == 0); err != nil {
+		if err := ld.Head(s, i == 0); err != nil {
 			return err
 		}
 		if i+1 < len(segs) {
-			end, err := ld.load(s, segs[i+1].first)
+			end, err := ld.Load(s, segs[i+1].First)
 			if err != nil {
-				return located(err, s, end)
+				return segment.Located(err, s, end)
 			}
 			if err := l.cutCopied(s, end, segs[i+1]); err != nil {
 				return err
 			}
 			continue
 		}
-		ld.floor = max(ld.floor, s.first)
-		end, err := ld.load(s, noLimit)
-		if (errors.Is(err, errUnfinished) || errors.Is(err, errZeros)) && ld.chain.size() >= ld.floor {
+		ld.Floor = max(ld.Floor, s.First)
+		end, err := ld.Load(s, segment.NoLimit)
+		if (errors.Is(err, segment.ErrUnfinished) || errors.Is(err, segment.ErrZeros)) && ld.Chain.Size() >= ld.Floor {
 			err = l.setAside(s, end, err)
 		}
 		if err != nil {
-			return located(err, s, end)
+			return segment.Located(err, s, end)
 		}
 	}
-	return ld.complete()
-}
-
-func located(err error, s segment, offset int64) error {
-	var damage *DamageError
-	if errors.As(err, &damage) {
-		return err
-	}
-	return &DamageError{File: s.path, Offset: offset, Reason: err.Error()}
+	return ld.Complete()
 }
 
 // setAside puts the bytes from offset to the end of a segment, which were never
 // acknowledged, into a .torn file, and ends the segment there.
-func (l *Log) setAside(s segment, offset int64, why error) error {
+func (l *Log) setAside(s segment.Segment, offset int64, why error) error {
 	fsys := l.opts.FS
-	path := l.files.torn(s.first, offset)
-	n, err := copyBytes(fsys, s.path, offset, path)
+	path := l.files.Torn(s.First, offset)
+	n, err := disk.CopyFrom(fsys, s.Path, offset, path)
 	if err != nil {
 		return err
 	}
-	if err := fsys.SyncDir(l.files.dir); err != nil {
+	if err := fsys.SyncDir(l.files.Dir); err != nil {
 		return err
 	}
 	l.opts.Logger.Warn("set an unfinished end of the log aside; it was never acknowledged",
 		zap.String("file", path), zap.Int64("bytes", n), zap.Int64("offset", offset), zap.String("reason", why.Error()))
-	return cut(fsys, s.path, offset)
+	return disk.Cut(fsys, s.Path, offset)
 }
 
 // cutCopied ends a segment where the next begins. A crash after the copy of
 // recovery was made leaves the copied lines here too; anything else is damage.
-func (l *Log) cutCopied(s segment, end int64, next segment) error {
-	if end == s.bytes {
+func (l *Log) cutCopied(s segment.Segment, end int64, next segment.Segment) error {
+	if end == s.Bytes {
 		return nil
 	}
-	same, err := samePrefix(l.opts.FS, s.path, end, next.path)
+	same, err := disk.SamePrefix(l.opts.FS, s.Path, end, next.Path)
 	if err != nil {
 		return err
 	}
 	if !same {
-		return &DamageError{File: s.path, Offset: end, Reason: fmt.Sprintf("the segment goes on after record %d with other lines than %s", next.first-1, next.path)}
+		return &segment.DamageError{File: s.Path, Offset: end, Reason: fmt.Sprintf("the segment goes on after record %d with other lines than %s", next.First-1, next.Path)}
 	}
-	return cut(l.opts.FS, s.path, end)
+	return disk.Cut(l.opts.FS, s.Path, end)
 }
 
 var errSuccession = errors.New("a succession was decided on and is not ended; it goes on by itself when the node starts")
 
 // checkSealed refuses a log that was given up.
-func checkSealed(c *chain, signed SignedState) error {
-	if c.size() > 0 {
-		if id := c.idString(); slices.Contains(signed.Sealed, id) {
+func checkSealed(c *segment.Sequence, signed SignedState) error {
+	if c.Size() > 0 {
+		if id := c.ID(); slices.Contains(signed.Sealed, id) {
 			return fmt.Errorf("%w: log %s was given up for a successor, and is signed no more", ErrBehind, id)
 		}
 	}
@@ -237,22 +233,22 @@ func checkSealed(c *chain, signed SignedState) error {
 }
 
 // checkSigned compares the lines with the last-signed state.
-func checkSigned(c *chain, signed SignedState, path string) error {
+func checkSigned(c *segment.Sequence, signed SignedState, path string) error {
 	if signed.Size == 0 {
 		return nil
 	}
-	if id := c.idString(); id != signed.Log {
+	if id := c.ID(); id != signed.Log {
 		return fmt.Errorf("%w: log %s stands at %s, %s was signed", ErrBehind, id, path, signed.Log)
 	}
-	if size := c.size(); size < signed.Size {
+	if size := c.Size(); size < signed.Size {
 		return fmt.Errorf("%w: %s has %d records, %d were signed: it was cut, or comes from a backup; put the newer file back", ErrBehind, path, size, signed.Size)
 	}
-	f, _, err := c.frontierAt(signed.Size)
+	f, _, err := c.FrontierAt(signed.Size)
 	if err != nil {
 		return err
 	}
 	if root := f.Root(); root != signed.Root {
-		return &DamageError{File: path, Reason: fmt.Sprintf("the first %d records have the root %s, %s was signed: a line was changed", signed.Size, root, signed.Root)}
+		return &segment.DamageError{File: path, Reason: fmt.Sprintf("the first %d records have the root %s, %s was signed: a line was changed", signed.Size, root, signed.Root)}
 	}
 	return nil
 }
@@ -261,58 +257,58 @@ func checkSigned(c *chain, signed SignedState, path string) error {
 // segment, syncs it, and then cuts them from the old one: what the page cache
 // showed may not be on the disk, and cannot be told from what is. The files are
 // to be read anew if it says that it did so.
-func (l *Log) copyTail(c *chain, ld *loader) (bool, error) {
-	last := c.segmentOf(noLimit)
-	if c.size() == ld.floor {
+func (l *Log) copyTail(c *segment.Sequence, ld *segment.Loader) (bool, error) {
+	last := c.SegmentOf(segment.NoLimit)
+	if c.Size() == ld.Floor {
 		return false, nil
 	}
-	fsys, floor := l.opts.FS, ld.floor
-	tmp := l.files.segment(floor) + ".tmp"
-	if _, err := copyBytes(fsys, last.path, ld.floorOffset, tmp); err != nil {
+	fsys, floor := l.opts.FS, ld.Floor
+	tmp := l.files.Segment(floor) + ".tmp"
+	if _, err := disk.CopyFrom(fsys, last.Path, ld.FloorOffset, tmp); err != nil {
 		return false, err
 	}
-	if floor == last.first {
+	if floor == last.First {
 		// Nothing of this segment was signed: the copy takes its place.
-		if err := fsys.Rename(tmp, last.path); err != nil {
+		if err := fsys.Rename(tmp, last.Path); err != nil {
 			return false, err
 		}
-		return false, fsys.SyncDir(l.files.dir)
+		return false, fsys.SyncDir(l.files.Dir)
 	}
-	frontier, _, err := c.frontierAt(floor)
+	frontier, _, err := c.FrontierAt(floor)
 	if err != nil {
 		return false, err
 	}
-	head := segmentHead{Peer: l.peer, Log: c.idString(), First: floor, Frontier: frontier.Hashes}
-	if err := writeHead(fsys, l.files.head(floor), head); err != nil {
+	head := segment.Head{Peer: l.Owner, Log: c.ID(), First: floor, Frontier: frontier.Hashes}
+	if err := segment.WriteHead(fsys, l.files.Head(floor), head); err != nil {
 		return false, err
 	}
-	if err := fsys.Rename(tmp, l.files.segment(floor)); err != nil {
+	if err := fsys.Rename(tmp, l.files.Segment(floor)); err != nil {
 		return false, err
 	}
-	if err := fsys.SyncDir(l.files.dir); err != nil {
+	if err := fsys.SyncDir(l.files.Dir); err != nil {
 		return false, err
 	}
-	return true, cut(fsys, last.path, ld.floorOffset)
+	return true, disk.Cut(fsys, last.Path, ld.FloorOffset)
 }
 
 // activate links the path to the last segment and opens it for appending.
-func (l *Log) activate(fresh *chain, kept *anchors, signed SignedState) error {
+func (l *Log) activate(fresh *segment.Sequence, kept *segment.Checkpoints, signed SignedState) error {
 	fsys := l.opts.FS
-	last := fresh.segmentOf(noLimit)
-	if err := l.takePath(last.path); err != nil {
+	last := fresh.SegmentOf(segment.NoLimit)
+	if err := l.takePath(last.Path); err != nil {
 		return err
 	}
-	if err := l.openActive(last.path); err != nil {
+	if err := l.openActive(last.Path); err != nil {
 		return err
 	}
-	if head, err := fsys.Stat(l.files.head(last.first)); err == nil {
+	if head, err := fsys.Stat(l.files.Head(last.First)); err == nil {
 		l.active.born = head.ModTime()
 	}
-	l.chain.adopt(fresh)
-	if l.kept == nil {
-		l.kept = kept
+	l.Seq.Adopt(fresh)
+	if l.Kept == nil {
+		l.Kept = kept
 	} else {
-		l.kept.adopt(kept)
+		l.Kept.Adopt(kept)
 	}
 	return l.resign(signed)
 }
@@ -325,12 +321,12 @@ func (l *Log) resign(signed SignedState) error {
 	}
 	l.opts.Logger.Warn("the checkpoint of the last-signed state was not kept: a crash came between the two; it is made once more, the same to the byte", zap.Uint64("size", signed.Size))
 	name, _ := l.Name()
-	last, _ := l.kept.last()
-	frontier, pos, err := l.chain.frontierAt(signed.Size)
+	last, _ := l.Kept.Last()
+	frontier, pos, err := l.Seq.FrontierAt(signed.Size)
 	if err != nil {
 		return err
 	}
-	bounds, err := l.bounds(last, anchor{size: signed.Size, root: frontier.Root(), pos: pos})
+	bounds, err := l.bounds(last, segment.Kept{Size: signed.Size, Root: frontier.Root(), End: pos})
 	if err != nil {
 		return err
 	}

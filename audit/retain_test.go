@@ -6,7 +6,9 @@ import (
 	"syscall"
 	"testing"
 
-	"auditmesh/internal/durable/durabletest"
+	"auditmesh/audit/disk/disktest"
+	"auditmesh/audit/merkle"
+	"auditmesh/audit/segment"
 )
 
 // A copy may begin where the log of whoever serves it begins. Its segments are
@@ -14,14 +16,14 @@ import (
 func TestCopyOfRetainedLog(t *testing.T) {
 	l, name, batches := retainedLog(t)
 	first := l.First()
-	disk := durabletest.NewDisk()
+	disk := disktest.NewDisk()
 	c, err := OpenCopy(disk, "/copies/p/l", name, 4000)
 	if err != nil {
 		t.Fatal(err)
 	}
 	extend(t, c, batches[0], Hole)
 	for _, b := range batches {
-		if got, err := c.Begin(b); err != nil || got != Extended {
+		if got, err := c.StartAt(b); err != nil || got != Extended {
 			t.Fatalf("begin by [%d, %d): %v, %v", b.First, b.End(), got, err)
 		}
 	}
@@ -45,7 +47,7 @@ func TestCopyOfRetainedLog(t *testing.T) {
 	}
 	reopen()
 	check()
-	keep := Retention{Segments: 2}
+	keep := segment.Retention{Segments: 2}
 	if first, err = c.Retirable(keep, l.opts.Now()); err != nil || first <= l.First() {
 		t.Fatalf("%d segments, retirable before %d, %v", c.Segments(), first, err)
 	}
@@ -64,17 +66,17 @@ func TestCopyOfRetainedLogCrash(t *testing.T) {
 	l, name, batches := retainedLog(t)
 	// life takes in all batches and keeps two segments. It returns how far the copy
 	// said to be.
-	life := func(disk *durabletest.Disk) (size uint64, err error) {
+	life := func(disk *disktest.Disk) (size uint64, err error) {
 		c, err := OpenCopy(disk, "/copies/p/l", name, 2000)
 		if err != nil {
 			return 0, err
 		}
 		for _, b := range batches {
 			size = c.SignedSize()
-			if _, err := c.Begin(b); err != nil {
+			if _, err := c.StartAt(b); err != nil {
 				return size, err
 			}
-			first, err := c.Retirable(Retention{Segments: 2}, l.opts.Now())
+			first, err := c.Retirable(segment.Retention{Segments: 2}, l.opts.Now())
 			if err != nil {
 				return c.SignedSize(), err
 			}
@@ -92,10 +94,10 @@ func TestCopyOfRetainedLogCrash(t *testing.T) {
 		return c.Size(), nil
 	}
 	crash := func(k, variant int) (hit bool) {
-		disk := durabletest.NewDisk()
+		disk := disktest.NewDisk()
 		rng := rand.New(rand.NewPCG(uint64(k), uint64(variant)))
 		n := 0
-		disk.SetFail(func(durabletest.Op) (error, bool) {
+		disk.SetFail(func(disktest.Op) (error, bool) {
 			if n++; n-1 == k {
 				hit = true
 				disk.Crash()
@@ -105,7 +107,7 @@ func TestCopyOfRetainedLogCrash(t *testing.T) {
 		})
 		said, _ := life(disk)
 		disk.Crash()
-		disk.Restart(durabletest.KeepSome(rng))
+		disk.Restart(disktest.KeepSome(rng))
 		c, err := OpenCopy(disk, "/copies/p/l", name, 2000)
 		if err != nil || c.Size() < said {
 			t.Fatalf("operation %d, variant %d: %v\n%s", k, variant, err, disk)
@@ -131,7 +133,7 @@ func TestCopyOfRetainedLogCrash(t *testing.T) {
 }
 
 // retainedLog is a log whose beginning retention removed, and its batches.
-func retainedLog(t *testing.T) (l *Log, name LogName, batches []*VerifiedBatch) {
+func retainedLog(t *testing.T) (l *Log, name merkle.LogName, batches []*merkle.VerifiedBatch) {
 	t.Helper()
 	o := testOptions(t, 1)
 	o.SegmentBytes = 10 << 10
@@ -144,7 +146,7 @@ func retainedLog(t *testing.T) (l *Log, name LogName, batches []*VerifiedBatch) 
 			}
 		}
 	}
-	if err := retain(l, Retention{Segments: 2}); err != nil || l.First() == 0 {
+	if err := retain(l, segment.Retention{Segments: 2}); err != nil || l.First() == 0 {
 		t.Fatalf("first %d, %v", l.First(), err)
 	}
 	name, _ = l.Name()

@@ -9,7 +9,8 @@ import (
 
 	"go.uber.org/zap"
 
-	"auditmesh/internal/durable"
+	"auditmesh/audit/disk"
+	"auditmesh/audit/segment"
 )
 
 // Rotation: a new segment, complete with its head and synced under its own name,
@@ -29,7 +30,7 @@ const rotateRetry = time.Minute
 
 // active is the file that is appended to. It belongs to whoever is busy.
 type active struct {
-	file durable.File
+	file disk.File
 	info fs.FileInfo // tells it from another file at the path
 	born time.Time
 	hold time.Time // no rotation before, since one failed
@@ -44,7 +45,7 @@ func (l *Log) checkActive(want int64) (displaced bool, err error) {
 		return false, err
 	}
 	if n := info.Size(); n < want {
-		return false, fmt.Errorf("%w: %s has %d bytes of %d: records that were acknowledged are gone from it; logrotate must not use copytruncate here: the copy that it made has them, put it back under %s", ErrTruncated, l.opts.Path, n, want, l.segment().path)
+		return false, fmt.Errorf("%w: %s has %d bytes of %d: records that were acknowledged are gone from it; logrotate must not use copytruncate here: the copy that it made has them, put it back under %s", ErrTruncated, l.opts.Path, n, want, l.segment().Path)
 	} else if n > want {
 		return false, fmt.Errorf("%w: %s has %d bytes more than were written; give the other program a file of its own, and follow that", ErrForeignWrite, l.opts.Path, n-want)
 	}
@@ -55,15 +56,15 @@ func (l *Log) checkActive(want int64) (displaced bool, err error) {
 	return err == nil && !l.opts.FS.SameFile(at, l.active.info), err
 }
 
-func (l *Log) segment() segment { return l.chain.segmentOf(noLimit) }
+func (l *Log) segment() segment.Segment { return l.Seq.SegmentOf(segment.NoLimit) }
 
 // due says whether the active segment is to be sealed.
 func (l *Log) due() bool {
 	s, now := l.segment(), l.opts.Now()
-	if s.bytes == 0 || now.Before(l.active.hold) {
+	if s.Bytes == 0 || now.Before(l.active.hold) {
 		return false
 	}
-	return s.bytes >= l.opts.SegmentBytes || l.opts.SegmentAge > 0 && now.Sub(l.active.born) >= l.opts.SegmentAge
+	return s.Bytes >= l.opts.SegmentBytes || l.opts.SegmentAge > 0 && now.Sub(l.active.born) >= l.opts.SegmentAge
 }
 
 // rotate seals the active segment. The caller is busy. An error means that the
@@ -71,25 +72,25 @@ func (l *Log) due() bool {
 func (l *Log) rotate(why string) error {
 	fsys := l.opts.FS
 	name, _ := l.Name()
-	frontier, _ := l.chain.head()
-	head := segmentHead{Peer: l.peer, Log: name.IDString(), First: frontier.Size, Frontier: frontier.Hashes}
-	if err := writeHead(fsys, l.files.head(head.First), head); err != nil {
+	frontier, _ := l.Seq.Head()
+	head := segment.Head{Peer: l.Owner, Log: name.IDString(), First: frontier.Size, Frontier: frontier.Hashes}
+	if err := segment.WriteHead(fsys, l.files.Head(head.First), head); err != nil {
 		l.active.hold = l.opts.Now().Add(rotateRetry)
 		l.opts.Logger.Warn("the segment could not be sealed yet; it is gone on with", zap.Error(err))
 		return nil
 	}
-	s, err := createSegment(fsys, l.files, head)
+	s, err := segment.Create(fsys, l.files, head)
 	if err != nil {
-		return fmt.Errorf("begin segment %s: %w", l.files.segment(head.First), err)
+		return fmt.Errorf("begin segment %s: %w", l.files.Segment(head.First), err)
 	}
-	if err := l.takePath(s.path); err != nil {
+	if err := l.takePath(s.Path); err != nil {
 		return err
 	}
 	old := l.active.file
-	if err := l.openActive(s.path); err != nil {
+	if err := l.openActive(s.Path); err != nil {
 		return err
 	}
-	l.chain.seal(s.path)
+	l.Seq.Seal(s.Path)
 	l.opts.Logger.Info("segment sealed", zap.Uint64("records", head.First), zap.String("why", why))
 	l.wake()
 	return old.Close()
@@ -126,10 +127,10 @@ func (l *Log) takePath(to string) error {
 			}
 		}
 	}
-	if err := durable.ReplaceLink(fsys, to, l.opts.Path); err != nil {
+	if err := disk.ReplaceLink(fsys, to, l.opts.Path); err != nil {
 		return err
 	}
-	return fsys.SyncDir(l.files.dir)
+	return fsys.SyncDir(l.files.Dir)
 }
 
 // isOurs says whether a file is one of the log's segments, or an earlier state of
@@ -137,12 +138,12 @@ func (l *Log) takePath(to string) error {
 // path to it, and the path may still lead to the file that had the name before.
 func (l *Log) isOurs(at fs.FileInfo) (bool, error) {
 	fsys := l.opts.FS
-	segs, err := listSegments(fsys, l.files)
+	segs, err := segment.List(fsys, l.files)
 	if err != nil {
 		return false, err
 	}
 	for _, s := range segs {
-		info, err := fsys.Stat(s.path)
+		info, err := fsys.Stat(s.Path)
 		if err != nil {
 			return false, err
 		}
@@ -150,7 +151,7 @@ func (l *Log) isOurs(at fs.FileInfo) (bool, error) {
 			return true, nil
 		}
 	}
-	return samePrefix(fsys, l.opts.Path, 0, segs[len(segs)-1].path)
+	return disk.SamePrefix(fsys, l.opts.Path, 0, segs[len(segs)-1].Path)
 }
 
 // rotateAged seals a segment that is old enough, when nobody appends.

@@ -11,8 +11,10 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
-	"auditmesh/internal/durable"
-	"auditmesh/internal/durable/durabletest"
+	"auditmesh/audit/disk"
+	"auditmesh/audit/disk/disktest"
+	"auditmesh/audit/merkle"
+	"auditmesh/audit/segment"
 )
 
 // Segments are sealed by size; the log reads, proves and reopens across them,
@@ -56,7 +58,7 @@ func TestSegmentsBySize(t *testing.T) {
 		for _, seq := range []uint64{0, 1, 255, 256, 700, n - 1} {
 			r := l.Reader(seq)
 			rec, err := r.Next()
-			if err != nil || string(rec.ended()) != string(mustEncode(t, started(int(seq)))) {
+			if err != nil || string(rec.Ended()) != string(mustEncode(t, started(int(seq)))) {
 				t.Errorf("record %d: %q, %v", seq, rec.Line, err)
 			}
 			r.Close()
@@ -130,7 +132,7 @@ func TestCopyTruncate(t *testing.T) {
 	if _, err := l.Append(t.Context(), started(10)); !errors.Is(err, ErrTruncated) || !errors.Is(err, ErrInDoubt) {
 		t.Fatalf("append: %v", err)
 	}
-	var damage *DamageError
+	var damage *segment.DamageError
 	if err := l.Recover(); !errors.As(err, &damage) {
 		t.Errorf("recover: %v", err)
 	}
@@ -162,7 +164,7 @@ func TestForeignWrite(t *testing.T) {
 }
 
 // retain applies retention as a program does that shows nothing of the log.
-func retain(l *Log, keep Retention) error {
+func retain(l *Log, keep segment.Retention) error {
 	first, err := l.Retirable(keep, l.opts.Now())
 	if err != nil {
 		return err
@@ -174,7 +176,7 @@ func retain(l *Log, keep Retention) error {
 // and opens again, with its index and without.
 func TestRetention(t *testing.T) {
 	now := time.Now()
-	for name, keep := range map[string]Retention{
+	for name, keep := range map[string]segment.Retention{
 		"segments": {Segments: 2}, "bytes": {Bytes: 25 << 10}, "age": {Age: time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -182,7 +184,7 @@ func TestRetention(t *testing.T) {
 			o.SegmentBytes = 10 << 10
 			o.Now = func() time.Time { return now.Add(2 * time.Hour) }
 			l := openLog(t, o)
-			var old Checkpoint
+			var old merkle.Checkpoint
 			for i := range 1500 {
 				appendN(t, l, i, i+1)
 				if i == 700 {
@@ -219,13 +221,13 @@ func TestRetention(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				if _, err := l.Prove(first - 1); !errors.Is(err, ErrRetired) {
+				if _, err := l.Prove(first - 1); !errors.Is(err, segment.ErrRetired) {
 					t.Errorf("before the first: %v", err)
 				}
 				if b := batchFrom(t, l, first); b.End() != 1500 {
 					t.Errorf("batch [%d, %d)", b.First, b.End())
 				}
-				if _, err := l.ProveConsistency(old); first < 700 && err != nil || first > 700 && err != nil && !errors.Is(err, ErrRetired) {
+				if _, err := l.ProveConsistency(old); first < 700 && err != nil || first > 700 && err != nil && !errors.Is(err, segment.ErrRetired) {
 					t.Errorf("consistency: %v", err)
 				}
 			}
@@ -260,12 +262,12 @@ func mustGlob(t *testing.T, pattern string) []string {
 
 // A rotation that cannot begin is put off: appends go on in the old segment.
 func TestRotationPutOff(t *testing.T) {
-	fsys := durabletest.New(durable.OS{})
+	fsys := disktest.New(disk.OS{})
 	o := testOptions(t, 1)
 	core, logs := observer.New(zap.WarnLevel)
 	o.FS, o.SegmentBytes, o.Logger = fsys, 1000, zap.New(core)
 	l := openLog(t, o)
-	fsys.SetFail(func(op durabletest.Op) (error, bool) {
+	fsys.SetFail(func(op disktest.Op) (error, bool) {
 		if strings.HasSuffix(op.Path, ".segment.tmp") {
 			return os.ErrPermission, false
 		}

@@ -1,72 +1,78 @@
 package audit
 
-import "fmt"
+import (
+	"fmt"
+
+	"auditmesh/audit/merkle"
+	"auditmesh/audit/segment"
+)
 
 func (l *Log) sign() error {
 	l.signMu.Lock()
 	defer l.signMu.Unlock()
-	head, bytes := l.chain.head()
-	last, _ := l.kept.last()
-	if head.Size == last.size {
+	head, bytes := l.Seq.Head()
+	last, _ := l.Kept.Last()
+	if head.Size == last.Size {
 		return nil
 	}
 	name, _ := l.Name()
-	bounds, err := l.bounds(last, anchor{size: head.Size, root: head.Root(), pos: bytes})
+	bounds, err := l.bounds(last, segment.Kept{Size: head.Size, Root: head.Root(), End: bytes})
 	if err != nil {
 		return err
 	}
-	state := SignedState{Peer: l.peer, Log: name.IDString(), Size: head.Size, Root: head.Root(), Sealed: l.sealed}
+	state := SignedState{Peer: l.Owner, Log: name.IDString(), Size: head.Size, Root: head.Root(), Sealed: l.sealed}
 	if err := writeSigned(l.opts.FS, l.opts.SignedPath, state); err != nil {
 		return fmt.Errorf("write the last-signed state, without which nothing is signed: %w", err)
 	}
 	if err := l.keep(name, bounds); err != nil {
 		return err
 	}
-	l.chain.changed.Notify()
+	l.Seq.Changed.Notify()
 	return nil
 }
 
 // bounds are the sizes to sign on the way from one checkpoint to the next, so
 // that no run between them is longer than a batch may be. Where what is new is
 // longer, its lines are read to find them.
-func (l *Log) bounds(from, to anchor) ([]anchor, error) {
-	if fits(from.size, from.pos, to) {
-		return []anchor{to}, nil
+func (l *Log) bounds(from, to segment.Kept) ([]segment.Kept, error) {
+	if segment.FitsRun(from.Size, from.End, to) {
+		return []segment.Kept{to}, nil
 	}
-	frontier, _, err := l.chain.frontierAt(from.size)
+	frontier, _, err := l.Seq.FrontierAt(from.Size)
 	if err != nil {
 		return nil, err
 	}
-	var list []anchor
-	at := anchor{size: from.size, pos: from.pos}
-	var lh lineHasher
-	r := l.Reader(from.size)
+	tree := frontier.Range()
+	var list []segment.Kept
+	at := segment.Kept{Size: from.Size, End: from.End}
+	var lh segment.LineHasher
+	r := l.Reader(from.Size)
 	defer r.Close()
-	for r.Seq() < to.size {
+	for r.Seq() < to.Size {
 		rec, err := r.Next()
 		if err != nil {
 			return nil, err
 		}
-		step := anchor{size: at.size + 1, pos: at.pos + int64(len(rec.Line)) + 1}
-		if !fits(from.size, from.pos, step) {
-			at.root = frontier.Root()
+		step := segment.Kept{Size: at.Size + 1, End: at.End + int64(len(rec.Line)) + 1}
+		if !segment.FitsRun(from.Size, from.End, step) {
+			at.Root = tree.Root()
 			list = append(list, at)
 			from = at
 		}
-		frontier.Append(lh.line(rec.ended()).hash)
+		tree.AppendLeaf(lh.Line(rec.Ended()).Hash)
 		at = step
 	}
 	return append(list, to), nil
 }
 
 // keep signs what the last-signed state covers already, and keeps it.
-func (l *Log) keep(name LogName, bounds []anchor) error {
+func (l *Log) keep(name merkle.LogName, bounds []segment.Kept) error {
 	for i := range bounds {
-		c, err := signCheckpoint(l.signer, Checkpoint{Log: name, Size: bounds[i].size, Root: bounds[i].root})
+		c, err := merkle.SignCheckpoint(l.signer, merkle.Checkpoint{Log: name, Size: bounds[i].Size, Root: bounds[i].Root})
 		if err != nil {
 			return err
 		}
-		bounds[i].note = c.Note
+		bounds[i].Note = c.Note
 	}
-	return l.kept.add(nil, bounds...)
+	return l.Kept.Add(nil, bounds...)
 }

@@ -7,8 +7,10 @@ import (
 	"syscall"
 	"testing"
 
-	"auditmesh/internal/durable"
-	"auditmesh/internal/durable/durabletest"
+	"auditmesh/audit/disk"
+	"auditmesh/audit/disk/disktest"
+	"auditmesh/audit/merkle"
+	"auditmesh/audit/segment"
 )
 
 // A crash at any operation of signing, done or not done: the next start finds a
@@ -18,7 +20,7 @@ func TestSignCrash(t *testing.T) {
 		hit := false
 		for _, after := range []bool{false, true} {
 			o := testOptions(t, 1)
-			fsys := durabletest.New(durable.OS{})
+			fsys := disktest.New(disk.OS{})
 			o.FS = fsys
 			l := openLog(t, o)
 			appendN(t, l, 0, 5)
@@ -27,7 +29,7 @@ func TestSignCrash(t *testing.T) {
 			}
 			appendN(t, l, 5, 8)
 			n := 0
-			fsys.SetFail(func(durabletest.Op) (error, bool) {
+			fsys.SetFail(func(disktest.Op) (error, bool) {
 				n++
 				if n > k {
 					first := !hit || n == k+1
@@ -84,7 +86,7 @@ func TestCheckpointsAreRewritten(t *testing.T) {
 		shrank = shrank || info.Size() < largest
 		largest = max(largest, info.Size())
 	}
-	if !shrank || largest > rewriteBytes+maxNote {
+	if !shrank || largest > segment.RewriteBytes+merkle.MaxNote {
 		t.Errorf("the file grew to %d bytes, rewritten: %v", largest, shrank)
 	}
 	if err := l.Close(); err != nil {

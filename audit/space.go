@@ -4,11 +4,12 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"sync/atomic"
 	"syscall"
 
 	"go.uber.org/zap"
+
+	"auditmesh/audit/disk"
 )
 
 // Space is what is free on the file system of a log.
@@ -34,15 +35,13 @@ type space struct {
 // maxReserve is what is set aside on the disk for the record that it is full.
 const maxReserve = 1 << 20
 
-func (f files) reserve() string { return filepath.Join(f.dir, f.name+".reserve") }
-
 // lookAtSpace compares what is free with the floor, and wakes Run when that has
 // changed. Between a fifth above the floor and the floor it stays as it is.
 func (l *Log) lookAtSpace() {
 	if l.opts.MinFree <= 0 {
 		return
 	}
-	free, err := l.opts.FS.Free(l.files.dir)
+	free, err := l.opts.FS.Free(l.files.Dir)
 	if err != nil {
 		return // it is looked at again; nothing depends on it
 	}
@@ -53,7 +52,7 @@ func (l *Log) lookAtSpace() {
 		l.space.low.Store(true)
 		l.space.owed.Store(true)
 		l.opts.Logger.Warn("the disk of the log is nearly full: make room, or move the log; appends are refused once it is full",
-			zap.String("directory", l.files.dir), zap.Uint64("free bytes", free), zap.Uint64("floor", floor))
+			zap.String("directory", l.files.Dir), zap.Uint64("free bytes", free), zap.Uint64("floor", floor))
 		l.wake()
 	case low && free >= floor+floor/5:
 		l.space.low.Store(false)
@@ -66,8 +65,8 @@ func (l *Log) keepReserve() {
 	if l.opts.MinFree <= 0 || l.space.low.Load() {
 		return
 	}
-	fsys, path := l.opts.FS, l.files.reserve()
-	if there, err := exists(fsys, path); there || err != nil {
+	fsys, path := l.opts.FS, l.files.Reserve()
+	if there, err := disk.Exists(fsys, path); there || err != nil {
 		return
 	}
 	// Written, not only allotted: that holds on every file system.
@@ -83,7 +82,7 @@ func (l *Log) keepReserve() {
 }
 
 func (l *Log) freeReserve() {
-	if err := l.opts.FS.Remove(l.files.reserve()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := l.opts.FS.Remove(l.files.Reserve()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		l.opts.Logger.Warn("the room that was set aside on the disk is not freed", zap.Error(err))
 	}
 }

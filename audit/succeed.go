@@ -13,41 +13,36 @@ import (
 
 	"go.uber.org/zap"
 
-	"auditmesh/internal/durable"
+	"auditmesh/audit/disk"
+	"auditmesh/audit/event"
+	"auditmesh/audit/merkle"
+	"auditmesh/audit/segment"
 )
 
 // Succession is how a node goes on whose log is gone, or was put back from a
 // backup, or whose last-signed state is: the log is signed no more. It is in the
 // last-signed state from the decision on, until the successor is signed.
 type Succession struct {
-	Log    string `json:"log"`  // id of the log that is gone on from, in hex
-	Size   uint64 `json:"size"` // that was signed of it, as far as is known
-	Root   Hash   `json:"root"`
-	Reason string `json:"reason"`
-	Since  uint64 `json:"since_unix_ms"`
+	Log    string      `json:"log"`  // id of the log that is gone on from, in hex
+	Size   uint64      `json:"size"` // that was signed of it, as far as is known
+	Root   merkle.Hash `json:"root"`
+	Reason string      `json:"reason"`
+	Since  uint64      `json:"since_unix_ms"`
 	// Sealed is the directory that the files are put into, beside the log.
 	Sealed string `json:"sealed"`
 }
 
-// sealedDir holds the sealed logs of this one's node, a directory each, named by
-// log id, with the files of a Copy: the mesh gives back what is missing of them.
-func (f files) sealedDir() string { return filepath.Join(f.dir, f.name+".sealed") }
-func (f files) unsigned(first uint64, offset int64) string {
-	return f.path(first, fmt.Sprintf("-%d.unsigned", offset))
-}
-func (f files) successor() string { return filepath.Join(f.dir, f.name+".successor") }
-
 // SealedLogs are the logs that were sealed beside the log at path, by id, with
 // their directories.
-func SealedLogs(fsys durable.FS, path string) (map[Hash]string, error) {
-	dir := filesOf(path).sealedDir()
+func SealedLogs(fsys disk.FS, path string) (map[merkle.Hash]string, error) {
+	dir := segment.LayoutOf(path).SealedDir()
 	entries, err := fsys.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	found := make(map[Hash]string)
+	found := make(map[merkle.Hash]string)
 	for _, e := range entries {
-		if id, err := ParseLogID(e.Name()); err == nil {
+		if id, err := merkle.ParseLogID(e.Name()); err == nil {
 			found[id] = filepath.Join(dir, e.Name())
 		}
 	}
@@ -65,11 +60,11 @@ func SealedLogs(fsys durable.FS, path string) (map[Hash]string, error) {
 // what the next call goes on with.
 func Succeed(o Options, why error) error {
 	o.fill()
-	s := succession{o: o, fsys: o.FS, files: filesOf(o.Path), peer: PeerID(o.Key.Public().(ed25519.PublicKey))}
-	if err := s.fsys.MkdirAll(s.files.dir, 0o700); err != nil {
+	s := succession{o: o, fsys: o.FS, files: segment.LayoutOf(o.Path), peer: merkle.PeerID(o.Key.Public().(ed25519.PublicKey))}
+	if err := s.fsys.MkdirAll(s.files.Dir, 0o700); err != nil {
 		return err
 	}
-	lock, err := s.fsys.Lock(s.files.lock())
+	lock, err := s.fsys.Lock(s.files.Lock())
 	if err != nil {
 		return err
 	}
@@ -78,8 +73,8 @@ func Succeed(o Options, why error) error {
 
 type succession struct {
 	o     Options
-	fsys  durable.FS
-	files files
+	fsys  disk.FS
+	files segment.Layout
 	peer  string
 	state SignedState
 }
@@ -101,7 +96,7 @@ func (s *succession) run(why error) error {
 	if done, err := s.state.Pending.installed(s.fsys, s.files); err != nil || done {
 		return err
 	}
-	if there, err := exists(s.fsys, s.files.successor()); err != nil {
+	if there, err := disk.Exists(s.fsys, s.files.Successor()); err != nil {
 		return err
 	} else if !there {
 		if err := s.write(); err != nil {
@@ -123,11 +118,11 @@ func (s *succession) decide(why error) error {
 	}
 	p := &Succession{Log: s.state.Log, Size: s.state.Size, Root: s.state.Root, Reason: why.Error(), Since: uint64(s.o.Now().UnixMilli())}
 	standing := ""
-	if old.size() > 0 {
-		standing = old.idString()
+	if old.Size() > 0 {
+		standing = old.ID()
 	}
-	if last, _ := kept.last(); standing != "" && (p.Log == "" || p.Log == standing && last.size > p.Size) {
-		p.Log, p.Size, p.Root = standing, last.size, last.root
+	if last, _ := kept.Last(); standing != "" && (p.Log == "" || p.Log == standing && last.Size > p.Size) {
+		p.Log, p.Size, p.Root = standing, last.Size, last.Root
 	}
 	sealed := s.state.Sealed
 	for _, id := range []string{p.Log, standing} {
@@ -139,7 +134,7 @@ func (s *succession) decide(why error) error {
 	if p.Sealed == "" {
 		p.Sealed = "empty"
 	}
-	if there, err := exists(s.fsys, filepath.Join(s.files.sealedDir(), p.Sealed)); err != nil {
+	if there, err := disk.Exists(s.fsys, filepath.Join(s.files.SealedDir(), p.Sealed)); err != nil {
 		return err
 	} else if there { // put back once more
 		p.Sealed = fmt.Sprintf("%s.%d", p.Sealed, p.Since)
@@ -156,54 +151,54 @@ func (s *succession) decide(why error) error {
 }
 
 // load reads the log with those files as far as it is its own evidence.
-func (s *succession) load(f files) (*chain, *anchors, error) {
-	c := &chain{fsys: s.fsys, files: f}
-	kept, err := loadAnchors(s.fsys, f.checkpoints())
+func (s *succession) load(f segment.Layout) (*segment.Sequence, *segment.Checkpoints, error) {
+	c := &segment.Sequence{Fsys: s.fsys, Files: f}
+	kept, err := segment.LoadCheckpoints(s.fsys, f.Checkpoints())
 	if err != nil {
 		return nil, nil, err
 	}
-	segs, err := listSegments(s.fsys, f)
+	segs, err := segment.List(s.fsys, f)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, err
 	}
-	last, _ := kept.last()
-	if len(segs) == 0 && last.size > 0 {
-		return nil, nil, &DamageError{File: f.checkpoints(), Reason: fmt.Sprintf("states %d records, and there is no segment beside it: put the log back", last.size)}
+	last, _ := kept.Last()
+	if len(segs) == 0 && last.Size > 0 {
+		return nil, nil, &segment.DamageError{File: f.Checkpoints(), Reason: fmt.Sprintf("states %d records, and there is no segment beside it: put the log back", last.Size)}
 	}
-	ld, err := readChain(c, kept, last.size, func(ld *loader) error {
+	ld, err := segment.Read(c, kept, last.Size, func(ld *segment.Loader) error {
 		for i, seg := range segs {
-			if err := ld.head(seg, i == 0); err != nil {
+			if err := ld.Head(seg, i == 0); err != nil {
 				return err
 			}
-			until := uint64(noLimit)
+			until := uint64(segment.NoLimit)
 			if i+1 < len(segs) {
-				until = segs[i+1].first
+				until = segs[i+1].First
 			}
-			end, err := ld.load(seg, until)
-			if i+1 == len(segs) && (errors.Is(err, errUnfinished) || errors.Is(err, errZeros)) && c.size() >= last.size {
+			end, err := ld.Load(seg, until)
+			if i+1 == len(segs) && (errors.Is(err, segment.ErrUnfinished) || errors.Is(err, segment.ErrZeros)) && c.Size() >= last.Size {
 				err = nil // sealed with the rest
 			}
 			if err != nil {
-				return located(err, seg, end)
+				return segment.Located(err, seg, end)
 			}
 		}
 		return nil
 	})
 	if err == nil {
-		err = ld.complete()
+		err = ld.Complete()
 	}
-	c.closeIndex()
+	c.CloseIndex()
 	return c, kept, err
 }
 
 // write makes the successor's only segment, under a name that nobody reads.
 func (s *succession) write() error {
 	p := s.state.Pending
-	id, err := ParseLogID(p.Log)
+	id, err := merkle.ParseLogID(p.Log)
 	if err != nil {
 		return err
 	}
-	first, err := AppendLine(nil, &LogSucceeded{p.Since, PartyID(id), p.Size, PartyID(p.Root), p.Reason})
+	first, err := event.AppendLine(nil, &event.LogSucceeded{TSUnixMS: p.Since, Log: event.PartyID(id), Size: p.Size, Root: event.PartyID(p.Root), Reason: p.Reason})
 	if err != nil {
 		return err
 	}
@@ -211,32 +206,32 @@ func (s *succession) write() error {
 	if err != nil {
 		return err
 	}
-	last, _ := kept.last()
-	path := s.files.successor()
-	if err := s.copyFrom(old, last.size, first, path+".tmp"); err != nil {
+	last, _ := kept.Last()
+	path := s.files.Successor()
+	if err := s.copyFrom(old, last.Size, first, path+".tmp"); err != nil {
 		return err
 	}
 	if err := s.fsys.Rename(path+".tmp", path); err != nil {
 		return err
 	}
-	return s.fsys.SyncDir(s.files.dir)
+	return s.fsys.SyncDir(s.files.Dir)
 }
 
 // copyFrom writes a file of what begins it and of a log's lines from a size on.
-func (s *succession) copyFrom(c *chain, from uint64, begin []byte, path string) error {
+func (s *succession) copyFrom(c *segment.Sequence, from uint64, begin []byte, path string) error {
 	f, err := s.fsys.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	buf := begin
-	r := newReader(c, from)
+	r := segment.NewReader(c, from)
 	defer r.Close()
-	for err == nil && r.Seq() < c.size() {
-		var rec Record
+	for err == nil && r.Seq() < c.Size() {
+		var rec segment.Record
 		if rec, err = r.Next(); err == nil {
-			buf = append(buf, rec.ended()...)
+			buf = append(buf, rec.Ended()...)
 		}
-		if len(buf) >= runBytes && err == nil {
+		if len(buf) >= merkle.MaxRunBytes && err == nil {
 			_, err = f.Write(buf)
 			buf = buf[:0]
 		}
@@ -253,105 +248,105 @@ func (s *succession) copyFrom(c *chain, from uint64, begin []byte, path string) 
 // seal moves the old log's files, and takes from the sealed log what no
 // checkpoint covers, into a file of its own: what is left is a Copy's.
 func (s *succession) seal() error {
-	root, dir := s.files.sealedDir(), filepath.Join(s.files.sealedDir(), s.state.Pending.Sealed)
+	root, dir := s.files.SealedDir(), filepath.Join(s.files.SealedDir(), s.state.Pending.Sealed)
 	if err := s.fsys.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	entries, err := s.fsys.ReadDir(s.files.dir)
+	entries, err := s.fsys.ReadDir(s.files.Dir)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		rest, ok := strings.CutPrefix(e.Name(), s.files.name)
+		rest, ok := strings.CutPrefix(e.Name(), s.files.Name)
 		if !ok || rest != ".checkpoints" && !strings.HasPrefix(rest, "-") {
 			continue
 		}
-		if err := s.fsys.Rename(filepath.Join(s.files.dir, e.Name()), filepath.Join(dir, copyFileName+rest)); err != nil {
+		if err := s.fsys.Rename(filepath.Join(s.files.Dir, e.Name()), filepath.Join(dir, copyFileName+rest)); err != nil {
 			return err
 		}
 	}
-	for _, d := range []string{dir, root, s.files.dir} {
+	for _, d := range []string{dir, root, s.files.Dir} {
 		if err := s.fsys.SyncDir(d); err != nil {
 			return err
 		}
 	}
-	return s.trim(files{dir: dir, name: copyFileName})
+	return s.trim(segment.Layout{Dir: dir, Name: copyFileName})
 }
 
-func (s *succession) trim(f files) error {
+func (s *succession) trim(f segment.Layout) error {
 	c, kept, err := s.load(f)
 	if err != nil {
 		return err
 	}
-	last, _ := kept.last()
-	segs := c.segments()
+	last, _ := kept.Last()
+	segs := c.Segments()
 	for i := len(segs) - 1; i >= 0; i-- { // the last first: a crash leaves a chain
 		seg := segs[i]
-		if seg.first >= last.size {
-			if err := s.fsys.Rename(seg.path, f.unsigned(seg.first, 0)); err != nil {
+		if seg.First >= last.Size {
+			if err := s.fsys.Rename(seg.Path, f.Unsigned(seg.First, 0)); err != nil {
 				return err
 			}
-			if err := s.fsys.SyncDir(f.dir); err != nil {
+			if err := s.fsys.SyncDir(f.Dir); err != nil {
 				return err
 			}
 			continue
 		}
-		_, offset, err := c.frontierAt(last.size)
+		_, offset, err := c.FrontierAt(last.Size)
 		if err != nil {
 			return err
 		}
 		for _, before := range segs[:i] {
-			offset -= before.bytes
+			offset -= before.Bytes
 		}
-		if info, err := s.fsys.Stat(seg.path); err != nil || info.Size() == offset {
+		if info, err := s.fsys.Stat(seg.Path); err != nil || info.Size() == offset {
 			return err
 		}
-		if _, err := copyBytes(s.fsys, seg.path, offset, f.unsigned(seg.first, offset)); err != nil {
+		if _, err := disk.CopyFrom(s.fsys, seg.Path, offset, f.Unsigned(seg.First, offset)); err != nil {
 			return err
 		}
-		if err := s.fsys.SyncDir(f.dir); err != nil {
+		if err := s.fsys.SyncDir(f.Dir); err != nil {
 			return err
 		}
-		return cut(s.fsys, seg.path, offset)
+		return disk.Cut(s.fsys, seg.Path, offset)
 	}
 	return nil
 }
 
 // install makes the successor the log.
 func (s *succession) install() error {
-	if err := writeHead(s.fsys, s.files.head(0), segmentHead{Peer: s.peer, Frontier: []Hash{}}); err != nil {
+	if err := segment.WriteHead(s.fsys, s.files.Head(0), segment.Head{Peer: s.peer, Frontier: []merkle.Hash{}}); err != nil {
 		return err
 	}
 	// The path still leads to the old log's last segment, which is sealed.
 	if err := s.fsys.Remove(s.o.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := s.fsys.Rename(s.files.successor(), s.files.segment(0)); err != nil {
+	if err := s.fsys.Rename(s.files.Successor(), s.files.Segment(0)); err != nil {
 		return err
 	}
 	p := s.state.Pending
 	s.o.Logger.Error("this node's log is signed no more; it goes on in a successor, and the mesh gives back what is missing of the old one",
 		zap.String("old log", p.Log), zap.Uint64("signed", p.Size), zap.String("reason", p.Reason),
-		zap.String("sealed", filepath.Join(s.files.sealedDir(), p.Sealed)))
-	return s.fsys.SyncDir(s.files.dir)
+		zap.String("sealed", filepath.Join(s.files.SealedDir(), p.Sealed)))
+	return s.fsys.SyncDir(s.files.Dir)
 }
 
 // installed says whether the log that stands there is the successor: it begins
 // with the record that says so.
-func (p *Succession) installed(fsys durable.FS, f files) (bool, error) {
-	segs, err := listSegments(fsys, f)
+func (p *Succession) installed(fsys disk.FS, f segment.Layout) (bool, error) {
+	segs, err := segment.List(fsys, f)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(segs) == 0 {
 		return false, nil
 	}
-	if err != nil || segs[0].first > 0 {
+	if err != nil || segs[0].First > 0 {
 		return false, err
 	}
-	file, err := fsys.OpenFile(segs[0].path, os.O_RDONLY, 0)
+	file, err := fsys.OpenFile(segs[0].Path, os.O_RDONLY, 0)
 	if err != nil {
 		return false, err
 	}
 	defer file.Close()
-	raw := make([]byte, MaxLine)
+	raw := make([]byte, merkle.MaxLine)
 	n, _ := file.ReadAt(raw, 0) // short, for most files
 	end := bytes.IndexByte(raw[:n], '\n')
 	return end >= 0 && p.begins(raw[:end]), nil
@@ -359,10 +354,10 @@ func (p *Succession) installed(fsys durable.FS, f files) (bool, error) {
 
 // begins says whether a log's first line is that of the successor.
 func (p *Succession) begins(line []byte) bool {
-	e, err := Decode(line)
+	e, err := event.Decode(line)
 	if err != nil {
 		return false
 	}
-	first, ok := e.(*LogSucceeded)
-	return ok && (LogName{ID: Hash(first.Log)}).IDString() == p.Log && first.TSUnixMS == p.Since
+	first, ok := e.(*event.LogSucceeded)
+	return ok && (merkle.LogName{ID: merkle.Hash(first.Log)}).IDString() == p.Log && first.TSUnixMS == p.Since
 }

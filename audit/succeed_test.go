@@ -12,8 +12,11 @@ import (
 	"syscall"
 	"testing"
 
-	"auditmesh/internal/durable"
-	"auditmesh/internal/durable/durabletest"
+	"auditmesh/audit/disk"
+	"auditmesh/audit/disk/disktest"
+	"auditmesh/audit/event"
+	"auditmesh/audit/merkle"
+	"auditmesh/audit/segment"
 )
 
 // succeedAndOpen is what a node does at its start.
@@ -65,7 +68,7 @@ func TestSuccession(t *testing.T) {
 			}
 			old, _ := l.Name()
 			head, _ := l.Head()
-			var batches []*VerifiedBatch
+			var batches []*merkle.VerifiedBatch
 			for from := uint64(0); from < 20; from = batches[len(batches)-1].End() {
 				batches = append(batches, batchFrom(t, l, from))
 			}
@@ -84,8 +87,8 @@ func TestSuccession(t *testing.T) {
 			}
 			var want []string
 			if !c.unknown {
-				list := eventsOf[*LogSucceeded](t, l)
-				if len(list) != 1 || Hash(list[0].Log) != old.ID || list[0].Size != c.signed || c.signed == 20 && Hash(list[0].Root) != head.Root || list[0].Reason == "" {
+				list := eventsOf[*event.LogSucceeded](t, l)
+				if len(list) != 1 || merkle.Hash(list[0].Log) != old.ID || list[0].Size != c.signed || c.signed == 20 && merkle.Hash(list[0].Root) != head.Root || list[0].Reason == "" {
 					t.Fatalf("succession: %+v", list)
 				}
 				want = append(want, string(mustEncode(t, list[0])))
@@ -106,14 +109,14 @@ func TestSuccession(t *testing.T) {
 			if rep, err := Verify(o.Path, VerifyOptions{SignedPath: o.SignedPath}); err != nil || len(rep.Problems) > 0 {
 				t.Errorf("verify: %+v, %v", rep, err)
 			}
-			sealed, err := SealedLogs(durable.OS{}, o.Path)
+			sealed, err := SealedLogs(disk.OS{}, o.Path)
 			if err != nil || len(sealed) != map[bool]int{true: 1}[c.here > 0] {
 				t.Fatalf("sealed: %v, %v", sealed, err)
 			}
 			if c.here == 0 {
 				return
 			}
-			cp, err := OpenCopy(durable.OS{}, sealed[old.ID], old, 0)
+			cp, err := OpenCopy(disk.OS{}, sealed[old.ID], old, 0)
 			if err != nil || cp.Size() != c.here {
 				t.Fatalf("the sealed log: %v", err)
 			}
@@ -150,7 +153,7 @@ func TestSuccession(t *testing.T) {
 	}
 }
 
-func testPeer(o Options) string { return PeerID(o.Key.Public().(edPublic)) }
+func testPeer(o Options) string { return merkle.PeerID(o.Key.Public().(edPublic)) }
 
 // A crash at any operation of a succession, and a power cut that keeps any part of
 // what was not synced: what is begun is ended at the next start, once, and nothing
@@ -172,7 +175,7 @@ func TestSuccessionCrash(t *testing.T) {
 
 func successionCrashAt(t *testing.T, k int, after, power bool) (hit bool) {
 	t.Helper()
-	disk := durabletest.NewDisk()
+	disk := disktest.NewDisk()
 	o := Options{Path: "/log/audit.jsonl", SignedPath: "/state/last-signed.json", Key: testKey(1), FS: disk, SegmentBytes: 500}
 	must := func(err error) {
 		t.Helper()
@@ -192,7 +195,7 @@ func successionCrashAt(t *testing.T, k int, after, power bool) (hit bool) {
 	must(disk.SyncDir("/state"))
 	rng := rand.New(rand.NewPCG(uint64(k), 3))
 	n := 0
-	disk.SetFail(func(op durabletest.Op) (error, bool) {
+	disk.SetFail(func(op disktest.Op) (error, bool) {
 		n++
 		if n-1 != k {
 			return nil, false
@@ -208,22 +211,22 @@ func successionCrashAt(t *testing.T, k int, after, power bool) (hit bool) {
 	}
 	disk.SetFail(nil)
 	if power && hit {
-		disk.Restart(durabletest.KeepSome(rng))
+		disk.Restart(disktest.KeepSome(rng))
 	}
 	l, err = succeedAndOpen(o)
 	must(err)
 	lines := strings.SplitAfter(heldLines(t, l), "\n")
-	e, err := Decode([]byte(strings.TrimSuffix(lines[0], "\n")))
+	e, err := event.Decode([]byte(strings.TrimSuffix(lines[0], "\n")))
 	must(err)
-	first, ok := e.(*LogSucceeded)
-	if !ok || Hash(first.Log) != old.ID || first.Size != 12 {
+	first, ok := e.(*event.LogSucceeded)
+	if !ok || merkle.Hash(first.Log) != old.ID || first.Size != 12 {
 		t.Fatalf("operation %d: the first record is %s", k, lines[0])
 	}
 	if got := strings.Join(lines[1:], ""); got != startedLines(t, 12, 20) {
 		t.Fatalf("operation %d: the successor has\n%s", k, got)
 	}
 	must(l.Close())
-	sealed := filepath.Join(filesOf(o.Path).sealedDir(), old.IDString())
+	sealed := filepath.Join(segment.LayoutOf(o.Path).SealedDir(), old.IDString())
 	cp, err := OpenCopy(disk, sealed, old, 0)
 	must(err)
 	if got := heldLines(t, cp); got != startedLines(t, 0, 12) {

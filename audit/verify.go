@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"time"
 
-	"auditmesh/internal/durable"
+	"auditmesh/audit/disk"
+	"auditmesh/audit/merkle"
+	"auditmesh/audit/segment"
 )
 
 // Report is what Verify found. Problems is empty when the evidence is whole.
@@ -29,7 +31,7 @@ type Report struct {
 
 // VerifyOptions says how to verify. All fields have defaults.
 type VerifyOptions struct {
-	FS durable.FS
+	FS disk.FS
 	// SignedPath is the file of the last-signed state; empty for a copy.
 	SignedPath string
 	// Deep decodes every line too.
@@ -46,13 +48,13 @@ type VerifyOptions struct {
 // file without checkpoints is only counted, which the report says as a problem.
 func Verify(path string, o VerifyOptions) (Report, error) {
 	if o.FS == nil {
-		o.FS = durable.OS{}
+		o.FS = disk.OS{}
 	}
 	v := verifier{opts: o, rep: Report{Path: path, Deep: o.Deep, Problems: []string{}, Derived: []string{}}}
-	v.files = filesOf(path)
+	v.files = segment.LayoutOf(path)
 	info, err := o.FS.Stat(path)
 	if err == nil && info.IsDir() {
-		v.files = files{dir: path, name: copyFileName}
+		v.files = segment.Layout{Dir: path, Name: copyFileName}
 	}
 	if v.segs, err = v.segments(path, err); err != nil {
 		return v.rep, err
@@ -63,12 +65,12 @@ func Verify(path string, o VerifyOptions) (Report, error) {
 
 type verifier struct {
 	opts  VerifyOptions
-	files files
-	segs  []segment
+	files segment.Layout
+	segs  []segment.Segment
 	rep   Report
 
 	total, done int64
-	index       *indexReader // of the segment that is read
+	index       *segment.IndexReader // of the segment that is read
 	indexBad    bool
 	inUse       bool // or was not closed, or is a copy
 	lastOne     bool // the last segment is read
@@ -76,8 +78,8 @@ type verifier struct {
 
 // segments finds the files. The path itself may be gone while the segments,
 // which are other names of the same files, are there.
-func (v *verifier) segments(path string, statErr error) ([]segment, error) {
-	segs, err := listSegments(v.opts.FS, v.files)
+func (v *verifier) segments(path string, statErr error) ([]segment.Segment, error) {
+	segs, err := segment.List(v.opts.FS, v.files)
 	if err != nil {
 		return nil, err
 	}
@@ -85,40 +87,40 @@ func (v *verifier) segments(path string, statErr error) ([]segment, error) {
 		if statErr != nil {
 			return nil, statErr
 		}
-		segs = []segment{{path: path}}
+		segs = []segment.Segment{{Path: path}}
 		v.problem(errors.New("no segment of a log stands here: the lines are read without proof"))
 	}
 	for _, s := range segs {
-		v.total += s.bytes
+		v.total += s.Bytes
 	}
-	v.inUse = !closed(v.opts.FS, v.files.lock())
+	v.inUse = !segment.Closed(v.opts.FS, v.files.Lock())
 	return segs, nil
 }
 
 func (v *verifier) run(path string) {
 	rep := &v.rep
 	state, kept := v.statements()
-	c := &chain{fsys: v.opts.FS, files: v.files}
-	last, _ := kept.last()
-	ld := &loader{chain: c, kept: kept, floor: last.size, decode: v.opts.Deep, onBytes: v.progress, onEntry: v.compare, onPart: v.comparePart}
+	c := &segment.Sequence{Fsys: v.opts.FS, Files: v.files}
+	last, _ := kept.Last()
+	ld := &segment.Loader{Chain: c, Kept: kept, Floor: last.Size, Decode: v.opts.Deep, OnBytes: v.progress, OnEntry: v.compare, OnPart: v.comparePart}
 	v.load(ld)
 	if len(rep.Problems) == 0 {
-		if err := ld.complete(); err != nil {
-			v.problem(v.blame(c, before(kept.list, ld.next), kept.list[ld.next].size, err))
+		if err := ld.Complete(); err != nil {
+			v.problem(v.blame(c, segment.SizeBefore(kept.List, ld.Next), kept.List[ld.Next].Size, err))
 		}
 	}
-	rep.First, rep.Records, rep.Segments, rep.Signed = c.first(), c.size(), len(c.segments()), last.size
-	rep.Bytes, rep.Unreadable = c.bytesBefore(), ld.unreadable
+	rep.First, rep.Records, rep.Segments, rep.Signed = c.First(), c.Size(), len(c.Segments()), last.Size
+	rep.Bytes, rep.Unreadable = c.Bytes(), ld.Unreadable
 	if rep.Records > 0 {
-		head, _ := c.head()
+		head, _ := c.Head()
 		rep.Root = head.Root().String()
 	}
 	v.names(c, last, state)
-	if state.Size > last.size {
-		v.problem(fmt.Errorf("%s: the last checkpoint states %d records, %s that %d were signed: checkpoints are lost", v.files.checkpoints(), last.size, v.opts.SignedPath, state.Size))
-	} else if again := v.stateAgain(state, last); again.Size < last.size && again.Version != 0 {
-		v.problem(fmt.Errorf("%s: states that %d records were signed, %s has a checkpoint of %d: the state was put back from a backup, or changed", v.opts.SignedPath, again.Size, v.files.checkpoints(), last.size))
-	} else if len(rep.Problems) == 0 && state.Size >= c.first() {
+	if state.Size > last.Size {
+		v.problem(fmt.Errorf("%s: the last checkpoint states %d records, %s that %d were signed: checkpoints are lost", v.files.Checkpoints(), last.Size, v.opts.SignedPath, state.Size))
+	} else if again := v.stateAgain(state, last); again.Size < last.Size && again.Version != 0 {
+		v.problem(fmt.Errorf("%s: states that %d records were signed, %s has a checkpoint of %d: the state was put back from a backup, or changed", v.opts.SignedPath, again.Size, v.files.Checkpoints(), last.Size))
+	} else if len(rep.Problems) == 0 && state.Size >= c.First() {
 		if err := checkSigned(c, state, path); err != nil {
 			v.problem(err)
 		}
@@ -127,8 +129,8 @@ func (v *verifier) run(path string) {
 
 // stateAgain is the state as it is now where it was behind the checkpoints,
 // which were read later: the node may be signing.
-func (v *verifier) stateAgain(state SignedState, last anchor) SignedState {
-	if state.Size >= last.size || state.Version == 0 {
+func (v *verifier) stateAgain(state SignedState, last segment.Kept) SignedState {
+	if state.Size >= last.Size || state.Version == 0 {
 		return state
 	}
 	if again, err := readSigned(v.opts.FS, v.opts.SignedPath, ""); err == nil {
@@ -138,12 +140,12 @@ func (v *verifier) stateAgain(state SignedState, last anchor) SignedState {
 }
 
 // names compares what the files say of whose log this is.
-func (v *verifier) names(c *chain, last anchor, state SignedState) {
+func (v *verifier) names(c *segment.Sequence, last segment.Kept, state SignedState) {
 	rep := &v.rep
-	cp, err := ParseCheckpoint(last.note)
+	cp, err := merkle.ParseCheckpoint(last.Note)
 	if err != nil {
 		if rep.Records > 0 && len(rep.Problems) == 0 && v.opts.SignedPath == "" {
-			v.problem(fmt.Errorf("%s: no checkpoint is kept: nothing shows that the lines are those that were written", v.files.checkpoints()))
+			v.problem(fmt.Errorf("%s: no checkpoint is kept: nothing shows that the lines are those that were written", v.files.Checkpoints()))
 		}
 		return
 	}
@@ -151,49 +153,49 @@ func (v *verifier) names(c *chain, last anchor, state SignedState) {
 	if state.Version != 0 && state.Peer != cp.Log.Peer {
 		v.problem(fmt.Errorf("%s: is the state of %s, the checkpoints are signed by %s", v.opts.SignedPath, state.Peer, cp.Log.Peer))
 	}
-	if rep.Records > 0 && cp.Log.IDString() != c.idString() && len(rep.Problems) == 0 {
-		v.problem(fmt.Errorf("%s: the checkpoints are of log %s, the first line gives %s", v.files.checkpoints(), cp.Log.IDString(), c.idString()))
+	if rep.Records > 0 && cp.Log.IDString() != c.ID() && len(rep.Problems) == 0 {
+		v.problem(fmt.Errorf("%s: the checkpoints are of log %s, the first line gives %s", v.files.Checkpoints(), cp.Log.IDString(), c.ID()))
 	}
 	for _, s := range v.segs {
-		if head, err := readHead(v.opts.FS, v.files.head(s.first)); err == nil && head.Peer != cp.Log.Peer {
-			v.problem(&DamageError{File: v.files.head(s.first), Reason: fmt.Sprintf("names %s as the log's node, the checkpoints name %s", head.Peer, cp.Log.Peer)})
+		if head, err := segment.ReadHead(v.opts.FS, v.files.Head(s.First)); err == nil && head.Peer != cp.Log.Peer {
+			v.problem(&segment.DamageError{File: v.files.Head(s.First), Reason: fmt.Sprintf("names %s as the log's node, the checkpoints name %s", head.Peer, cp.Log.Peer)})
 		}
 	}
 }
 
 // load reads the segments until one is damaged.
-func (v *verifier) load(ld *loader) {
+func (v *verifier) load(ld *segment.Loader) {
 	for i, s := range v.segs {
-		if err := ld.head(s, i == 0); err != nil && len(v.rep.Problems) == 0 {
+		if err := ld.Head(s, i == 0); err != nil && len(v.rep.Problems) == 0 {
 			if i > 0 { // the head tells of the lines before it too
-				err = v.blame(ld.chain, before(ld.kept.list, ld.next), s.first, err)
+				err = v.blame(ld.Chain, segment.SizeBefore(ld.Kept.List, ld.Next), s.First, err)
 			}
 			v.problem(err)
-			if i > 0 || s.first > 0 {
+			if i > 0 || s.First > 0 {
 				return // without its head the lines of a later segment prove nothing
 			}
 		}
-		until := uint64(noLimit)
+		until := uint64(segment.NoLimit)
 		if v.lastOne = i+1 == len(v.segs); !v.lastOne {
-			until = v.segs[i+1].first
+			until = v.segs[i+1].First
 		}
 		v.openIndex(s)
-		end, err := ld.load(s, until)
-		if n := ld.chain.size(); err == nil && !v.lastOne && n < until {
+		end, err := ld.Load(s, until)
+		if n := ld.Chain.Size(); err == nil && !v.lastOne && n < until {
 			v.indexBad = true
-			v.problem(v.blame(ld.chain, before(ld.kept.list, ld.next), until, &DamageError{File: s.path, Offset: end, Reason: fmt.Sprintf("it ends after record %d, the next segment begins with %d", n, until)}))
+			v.problem(v.blame(ld.Chain, segment.SizeBefore(ld.Kept.List, ld.Next), until, &segment.DamageError{File: s.Path, Offset: end, Reason: fmt.Sprintf("it ends after record %d, the next segment begins with %d", n, until)}))
 		}
 		v.closeIndex(err == nil)
-		var root *rootError
+		var root *segment.RootError
 		switch {
 		case err == nil:
-		case errors.Is(err, errUnfinished) && v.lastOne:
-			v.rep.Unfinished = s.bytes - end
+		case errors.Is(err, segment.ErrUnfinished) && v.lastOne:
+			v.rep.Unfinished = s.Bytes - end
 		case errors.As(err, &root):
-			v.problem(v.blame(ld.chain, root.from, root.size, err))
+			v.problem(v.blame(ld.Chain, root.From, root.Size, err))
 			return
 		default:
-			v.problem(located(err, s, end))
+			v.problem(segment.Located(err, s, end))
 			return
 		}
 	}
@@ -216,7 +218,7 @@ const signing = 100 * time.Millisecond
 
 // statements reads what was signed: the state first, since it is written first.
 // A node that signs at this moment has the checkpoint a little later.
-func (v *verifier) statements() (state SignedState, kept *anchors) {
+func (v *verifier) statements() (state SignedState, kept *segment.Checkpoints) {
 	var err error
 	if v.opts.SignedPath != "" {
 		if state, err = readSigned(v.opts.FS, v.opts.SignedPath, ""); err != nil {
@@ -224,17 +226,17 @@ func (v *verifier) statements() (state SignedState, kept *anchors) {
 		}
 	}
 	for try := 0; ; try++ {
-		if kept, err = loadAnchors(v.opts.FS, v.files.checkpoints()); err != nil {
+		if kept, err = segment.LoadCheckpoints(v.opts.FS, v.files.Checkpoints()); err != nil {
 			v.problem(err)
-			return state, &anchors{}
+			return state, &segment.Checkpoints{}
 		}
-		if last, _ := kept.last(); last.size >= state.Size || !v.inUse || try == 5 {
+		if last, _ := kept.Last(); last.Size >= state.Size || !v.inUse || try == 5 {
 			break
 		}
 		time.Sleep(signing)
 	}
-	if info, err := v.opts.FS.Stat(v.files.checkpoints()); err == nil && info.Size() > kept.fileSize && v.opts.SignedPath == "" {
-		v.problem(&DamageError{File: v.files.checkpoints(), Offset: kept.fileSize, Reason: "the last checkpoint is cut short: a crash, or somebody, came between"})
+	if info, err := v.opts.FS.Stat(v.files.Checkpoints()); err == nil && info.Size() > kept.FileSize && v.opts.SignedPath == "" {
+		v.problem(&segment.DamageError{File: v.files.Checkpoints(), Offset: kept.FileSize, Reason: "the last checkpoint is cut short: a crash, or somebody, came between"})
 	}
 	return state, kept
 }

@@ -3,7 +3,7 @@ package gossip
 import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
-	"auditmesh/audit"
+	"auditmesh/audit/merkle"
 )
 
 // A log whose beginning no holder has any more, since retention removed it, is
@@ -13,9 +13,9 @@ import (
 // beginnings are those statements for a peer: of the logs of which nothing is
 // held here, that peer offers the earliest record, which is not the first, and
 // no member whose statement is still awaited may offer an earlier one.
-func (c *catchUp) beginnings(p peer.ID, offered []audit.LogState) []audit.LogState {
+func (c *catchUp) beginnings(p peer.ID, offered []merkle.LogState) []merkle.LogState {
 	theirs := c.sessions.stated(p)
-	wanted := make(map[audit.LogName]uint64)
+	wanted := make(map[merkle.LogName]uint64)
 	for _, s := range theirs {
 		if s.First > 0 && s.First < s.Size && c.m.members.hasNode(s.Name.Peer) {
 			wanted[s.Name] = s.First
@@ -34,10 +34,10 @@ func (c *catchUp) beginnings(p peer.ID, offered []audit.LogState) []audit.LogSta
 			}
 		}
 	}
-	var out []audit.LogState
+	var out []merkle.LogState
 	for _, s := range theirs {
 		if first, ok := wanted[s.Name]; ok {
-			out = append(out, audit.LogState{Name: s.Name, First: first, Size: first})
+			out = append(out, merkle.LogState{Name: s.Name, First: first, Size: first})
 		}
 	}
 	return out

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"auditmesh/audit"
+	"auditmesh/audit/segment"
 )
 
 // retain removes all but the last segments of the own log.
@@ -13,7 +13,7 @@ func (h *held) retain(t *testing.T, segments int) uint64 {
 	if err := h.own.Sign(); err != nil {
 		t.Fatal(err)
 	}
-	first, err := h.own.Retirable(audit.Retention{Segments: segments}, time.Now())
+	first, err := h.own.Retirable(segment.Retention{Segments: segments}, time.Now())
 	if err != nil || first == 0 {
 		t.Fatalf("retirable before %d, %v", first, err)
 	}

@@ -10,14 +10,14 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"google.golang.org/protobuf/proto"
 
-	"auditmesh/audit"
+	"auditmesh/audit/merkle"
 	"auditmesh/gossip/internal/wire"
 )
 
 const (
 	// maxMessage bounds a message on the topic and a frame of catch-up: the
 	// lines of a batch, and room for frontier, checkpoint and framing.
-	maxMessage = audit.MaxBatchBytes + 64<<10
+	maxMessage = merkle.MaxBatchBytes + 64<<10
 	// compressFrom is from how many bytes on compression is tried.
 	compressFrom = 512
 	pageLogs     = 1024
@@ -36,14 +36,14 @@ func newCodec(tasklist string) (*codec, error) {
 		return nil, err
 	}
 	// The decoder's limit is what keeps a small message from becoming a large one.
-	dec, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(audit.MaxBatchBytes), zstd.WithDecoderConcurrency(2))
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(merkle.MaxBatchBytes), zstd.WithDecoderConcurrency(2))
 	if err != nil {
 		return nil, err
 	}
 	return &codec{tasklist, enc, dec}, nil
 }
 
-func (c *codec) encodeBatch(b *audit.Batch) *wire.Batch {
+func (c *codec) encodeBatch(b *merkle.Batch) *wire.Batch {
 	w := &wire.Batch{
 		Tasklist: c.tasklist, Node: b.Log.Peer, Log: b.Log.ID[:], First: b.First,
 		Checkpoint: b.Checkpoint, Lines: b.Lines, LinesSize: uint64(len(b.Lines)),
@@ -60,15 +60,15 @@ func (c *codec) encodeBatch(b *audit.Batch) *wire.Batch {
 }
 
 // decodeBatch checks shape and sizes; the batch is not verified yet.
-func (c *codec) decodeBatch(w *wire.Batch) (*audit.Batch, error) {
-	if w.GetLinesSize() > audit.MaxBatchBytes {
-		return nil, fmt.Errorf("the batch states %d bytes, the limit is %d", w.GetLinesSize(), audit.MaxBatchBytes)
+func (c *codec) decodeBatch(w *wire.Batch) (*merkle.Batch, error) {
+	if w.GetLinesSize() > merkle.MaxBatchBytes {
+		return nil, fmt.Errorf("the batch states %d bytes, the limit is %d", w.GetLinesSize(), merkle.MaxBatchBytes)
 	}
 	id, err := hashOf(w.GetLog())
 	if err != nil {
 		return nil, fmt.Errorf("log id: %w", err)
 	}
-	b := &audit.Batch{Log: audit.LogName{Peer: w.GetNode(), ID: id}, First: w.GetFirst(), Checkpoint: w.GetCheckpoint()}
+	b := &merkle.Batch{Log: merkle.LogName{Peer: w.GetNode(), ID: id}, First: w.GetFirst(), Checkpoint: w.GetCheckpoint()}
 	if len(w.GetFrontier()) > 64 {
 		return nil, errors.New("the frontier has more than 64 hashes")
 	}
@@ -95,14 +95,14 @@ func (c *codec) decodeBatch(w *wire.Batch) (*audit.Batch, error) {
 	return b, nil
 }
 
-func hashOf(raw []byte) (audit.Hash, error) {
-	if len(raw) != len(audit.Hash{}) {
-		return audit.Hash{}, fmt.Errorf("a hash of %d bytes", len(raw))
+func hashOf(raw []byte) (merkle.Hash, error) {
+	if len(raw) != len(merkle.Hash{}) {
+		return merkle.Hash{}, fmt.Errorf("a hash of %d bytes", len(raw))
 	}
-	return audit.Hash(raw), nil
+	return merkle.Hash(raw), nil
 }
 
-func encodeStates(states []audit.LogState) []*wire.Log {
+func encodeStates(states []merkle.LogState) []*wire.Log {
 	out := make([]*wire.Log, len(states))
 	for i, s := range states {
 		out[i] = &wire.Log{Node: s.Name.Peer, Log: s.Name.ID[:], First: s.First, Size: s.Size, Root: s.Root[:]}
@@ -110,11 +110,11 @@ func encodeStates(states []audit.LogState) []*wire.Log {
 	return out
 }
 
-func decodeStates(logs []*wire.Log) ([]audit.LogState, error) {
+func decodeStates(logs []*wire.Log) ([]merkle.LogState, error) {
 	if len(logs) > pageLogs {
 		return nil, fmt.Errorf("a page states %d logs, the limit is %d", len(logs), pageLogs)
 	}
-	out := make([]audit.LogState, len(logs))
+	out := make([]merkle.LogState, len(logs))
 	for i, l := range logs {
 		id, err := hashOf(l.GetLog())
 		if err != nil {
@@ -124,7 +124,7 @@ func decodeStates(logs []*wire.Log) ([]audit.LogState, error) {
 		if err != nil {
 			return nil, err
 		}
-		out[i] = audit.LogState{Name: audit.LogName{Peer: l.GetNode(), ID: id}, First: l.GetFirst(), Size: l.GetSize(), Root: root}
+		out[i] = merkle.LogState{Name: merkle.LogName{Peer: l.GetNode(), ID: id}, First: l.GetFirst(), Size: l.GetSize(), Root: root}
 	}
 	return out, nil
 }

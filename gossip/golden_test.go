@@ -12,8 +12,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"auditmesh/audit"
+	"auditmesh/audit/disk"
 	"auditmesh/gossip/internal/wire"
-	"auditmesh/internal/durable"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -22,13 +22,13 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // with its version, so the file has the plain encoding, and the compressed one is
 // only read back.
 func TestGoldenBatch(t *testing.T) {
-	lines, err := os.ReadFile("../audit/testdata/golden/lines.jsonl")
+	lines, err := os.ReadFile("../audit/event/testdata/golden/lines.jsonl")
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
 	o := audit.Options{Path: dir + "/log/audit.jsonl", SignedPath: dir + "/state/signed.json", Key: edKey(1)}
-	if err := audit.InitSignedState(durable.OS{}, o.SignedPath, idOf(1)); err != nil {
+	if err := audit.InitSignedState(disk.OS{}, o.SignedPath, idOf(1)); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.MkdirAll(filepath.Dir(o.Path), 0o700); err != nil {

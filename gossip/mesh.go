@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"auditmesh/audit"
+	"auditmesh/audit/merkle"
 )
 
 // Holdings are the logs that this node holds, as the mesh reads, serves and
@@ -25,16 +26,16 @@ import (
 type Holdings interface {
 	// Offered states each log up to its last checkpoint: what can be proven to
 	// others.
-	Offered() []audit.LogState
+	Offered() []merkle.LogState
 	// Batch is a batch of a held log that begins at from, as large as a message
 	// may be; io.EOF if no checkpoint reaches further.
-	Batch(name audit.LogName, from uint64) (*audit.Batch, error)
+	Batch(name merkle.LogName, from uint64) (*merkle.Batch, error)
 	// Extend stores what is new of a batch, durable before it returns. A batch
 	// that contradicts what is held is kept as evidence.
-	Extend(*audit.VerifiedBatch) (audit.Outcome, error)
-	// Begin is Extend for a batch before which nobody offers anything: a log of
+	Extend(*merkle.VerifiedBatch) (audit.Outcome, error)
+	// StartAt is Extend for a batch before which nobody offers anything: a log of
 	// which nothing is held begins with it.
-	Begin(*audit.VerifiedBatch) (audit.Outcome, error)
+	StartAt(*merkle.VerifiedBatch) (audit.Outcome, error)
 }
 
 // OwnLog is this node's log, which the mesh publishes.
@@ -42,8 +43,8 @@ type OwnLog interface {
 	// Sign makes a checkpoint of the durable size, if that is new.
 	Sign() error
 	SignedSize() uint64
-	Name() (audit.LogName, bool)
-	Batch(from uint64) (*audit.Batch, error)
+	Name() (merkle.LogName, bool)
+	Batch(from uint64) (*merkle.Batch, error)
 	Subscribe() (wake <-chan struct{}, cancel func())
 }
 
@@ -126,7 +127,7 @@ func New(o Options) (*Mesh, error) {
 func parseMembers(ids []string, self peer.ID, count *Counters) (*members, error) {
 	m := &members{list: map[peer.ID]struct{}{self: {}}, count: count}
 	for _, s := range ids {
-		if _, err := audit.PeerKey(s); err != nil {
+		if _, err := merkle.PeerKey(s); err != nil {
 			return nil, fmt.Errorf("members: %w", err)
 		}
 		id, err := peer.Decode(s)

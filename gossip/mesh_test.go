@@ -20,8 +20,10 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"auditmesh/audit"
+	"auditmesh/audit/disk"
+	"auditmesh/audit/event"
+	"auditmesh/audit/merkle"
 	"auditmesh/gossip/internal/wire"
-	"auditmesh/internal/durable"
 )
 
 func edKey(n byte) ed25519.PrivateKey {
@@ -37,7 +39,7 @@ func nodeKey(t testing.TB, n byte) crypto.PrivKey {
 	return k
 }
 
-func idOf(n byte) string { return audit.PeerID(edKey(n).Public().(ed25519.PublicKey)) }
+func idOf(n byte) string { return merkle.PeerID(edKey(n).Public().(ed25519.PublicKey)) }
 
 // held is a small Holdings: an own log, and copies in a directory.
 type held struct {
@@ -45,14 +47,14 @@ type held struct {
 	own *audit.Log
 
 	mu     sync.Mutex
-	copies map[audit.LogName]*audit.Copy
+	copies map[merkle.LogName]*audit.Copy
 }
 
 func newHeld(t testing.TB, n byte) *held {
 	t.Helper()
 	dir := t.TempDir()
 	o := audit.Options{Path: dir + "/log/audit.jsonl", SignedPath: dir + "/state/signed.json", Key: edKey(n), SegmentBytes: 4 << 10}
-	if err := audit.InitSignedState(durable.OS{}, o.SignedPath, idOf(n)); err != nil {
+	if err := audit.InitSignedState(disk.OS{}, o.SignedPath, idOf(n)); err != nil {
 		t.Fatal(err)
 	}
 	own, err := audit.Open(o)
@@ -60,35 +62,35 @@ func newHeld(t testing.TB, n byte) *held {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { own.Close() })
-	return &held{dir: dir, own: own, copies: map[audit.LogName]*audit.Copy{}}
+	return &held{dir: dir, own: own, copies: map[merkle.LogName]*audit.Copy{}}
 }
 
 func (h *held) append(t testing.TB, from, to int) {
 	t.Helper()
 	for i := from; i < to; i++ {
-		e := &audit.Started{TSUnixMS: uint64(i), RequestID: audit.RequestID{byte(i), byte(i >> 8)}, PID: uint32(i)}
+		e := &event.Started{TSUnixMS: uint64(i), RequestID: event.RequestID{byte(i), byte(i >> 8)}, PID: uint32(i)}
 		if _, err := h.own.Append(t.Context(), e); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
-func (h *held) Offered() (list []audit.LogState) {
+func (h *held) Offered() (list []merkle.LogState) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if c, ok := h.own.Head(); ok {
-		list = append(list, audit.LogState{Name: c.Log, First: h.own.First(), Size: c.Size, Root: c.Root})
+		list = append(list, merkle.LogState{Name: c.Log, First: h.own.First(), Size: c.Size, Root: c.Root})
 	}
 	for name, c := range h.copies {
 		if head, ok := c.Head(); ok {
-			list = append(list, audit.LogState{Name: name, First: c.First(), Size: head.Size, Root: head.Root})
+			list = append(list, merkle.LogState{Name: name, First: c.First(), Size: head.Size, Root: head.Root})
 		}
 	}
-	audit.SortStates(list)
+	merkle.SortStates(list)
 	return list
 }
 
-func (h *held) Batch(name audit.LogName, from uint64) (*audit.Batch, error) {
+func (h *held) Batch(name merkle.LogName, from uint64) (*merkle.Batch, error) {
 	if own, ok := h.own.Name(); ok && own == name {
 		return h.own.Batch(from)
 	}
@@ -101,15 +103,15 @@ func (h *held) Batch(name audit.LogName, from uint64) (*audit.Batch, error) {
 	return c.Batch(from)
 }
 
-func (h *held) Extend(v *audit.VerifiedBatch) (audit.Outcome, error) {
+func (h *held) Extend(v *merkle.VerifiedBatch) (audit.Outcome, error) {
 	return h.store(v, v.First == 0, (*audit.Copy).Extend)
 }
 
-func (h *held) Begin(v *audit.VerifiedBatch) (audit.Outcome, error) {
-	return h.store(v, true, (*audit.Copy).Begin)
+func (h *held) StartAt(v *merkle.VerifiedBatch) (audit.Outcome, error) {
+	return h.store(v, true, (*audit.Copy).StartAt)
 }
 
-func (h *held) store(v *audit.VerifiedBatch, make bool, store func(*audit.Copy, *audit.VerifiedBatch) (audit.Outcome, error)) (audit.Outcome, error) {
+func (h *held) store(v *merkle.VerifiedBatch, make bool, store func(*audit.Copy, *merkle.VerifiedBatch) (audit.Outcome, error)) (audit.Outcome, error) {
 	if own, ok := h.own.Name(); ok && own == v.Log {
 		return audit.Known, nil
 	}
@@ -121,7 +123,7 @@ func (h *held) store(v *audit.VerifiedBatch, make bool, store func(*audit.Copy, 
 			return audit.Hole, nil
 		}
 		var err error
-		if c, err = audit.OpenCopy(durable.OS{}, audit.CopyDir(h.dir+"/copies", v.Log), v.Log, 0); err != nil {
+		if c, err = audit.OpenCopy(disk.OS{}, audit.CopyDir(h.dir+"/copies", v.Log), v.Log, 0); err != nil {
 			return audit.Hole, err
 		}
 		h.copies[v.Log] = c
@@ -129,8 +131,8 @@ func (h *held) store(v *audit.VerifiedBatch, make bool, store func(*audit.Copy, 
 	return store(c, v)
 }
 
-func (h *held) digest() audit.Hash {
-	_, d := audit.Digests(h.Offered())
+func (h *held) digest() merkle.Hash {
+	_, d := merkle.Digests(h.Offered())
 	return d
 }
 
@@ -280,7 +282,7 @@ func TestValidate(t *testing.T) {
 		{"a stranger's log", func(w *wire.Batch) { w.Node = idOf(7) }, pubsub.ValidationIgnore, "strangers_logs"},
 		{"another tasklist", func(w *wire.Batch) { w.Tasklist = "prod" }, pubsub.ValidationIgnore, "other_tasklist"},
 		{"a lie about its size", func(w *wire.Batch) { w.LinesSize++ }, pubsub.ValidationReject, "invalid"},
-		{"too large", func(w *wire.Batch) { w.LinesSize = audit.MaxBatchBytes + 1 }, pubsub.ValidationReject, "invalid"},
+		{"too large", func(w *wire.Batch) { w.LinesSize = merkle.MaxBatchBytes + 1 }, pubsub.ValidationReject, "invalid"},
 		{"a zstd bomb", func(w *wire.Batch) {
 			w.Lines, w.Encoding = m.codec.enc.EncodeAll(make([]byte, 64<<20), nil), wire.Encoding_ZSTD
 		}, pubsub.ValidationReject, "invalid"},
@@ -389,7 +391,7 @@ func FuzzDecodeBatch(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if len(got.Lines) > audit.MaxBatchBytes {
+		if len(got.Lines) > merkle.MaxBatchBytes {
 			t.Fatal("over the limit")
 		}
 		if v, err := got.Verify(); err == nil && v.Log != b.Log {

@@ -8,7 +8,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 
-	"auditmesh/audit"
+	"auditmesh/audit/merkle"
 )
 
 // Peer is what is known of a member.
@@ -18,7 +18,7 @@ type Peer struct {
 	Addresses []string // of its connections
 	LastSync  time.Time
 	// Stated is what it stated to hold in the last catch-up, by name.
-	Stated []audit.LogState
+	Stated []merkle.LogState
 }
 
 // Peers are all members but this node, connected or not.
@@ -60,18 +60,18 @@ func (c *catchUp) lastSync(p peer.ID) time.Time {
 	return c.last[p]
 }
 
-func (s *sessions) stated(p peer.ID) []audit.LogState {
+func (s *sessions) stated(p peer.ID) []merkle.LogState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.peers[p]
 	if r == nil {
 		return nil
 	}
-	list := make([]audit.LogState, 0, len(r.got))
+	list := make([]merkle.LogState, 0, len(r.got))
 	for _, l := range r.got {
 		list = append(list, l)
 	}
-	audit.SortStates(list)
+	merkle.SortStates(list)
 	return list
 }
 

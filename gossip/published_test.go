@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"auditmesh/audit"
+	"auditmesh/audit/merkle"
 )
 
 // unreadable is an own log that signs while its records cannot be read.
@@ -18,7 +19,7 @@ type unreadable struct {
 	tried atomic.Uint64
 }
 
-func (l *unreadable) Batch(from uint64) (*audit.Batch, error) {
+func (l *unreadable) Batch(from uint64) (*merkle.Batch, error) {
 	if l.fails.Load() {
 		l.tried.Add(1)
 		return nil, errors.New("input/output error")

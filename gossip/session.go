@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"auditmesh/audit"
+	"auditmesh/audit/merkle"
 	"auditmesh/gossip/internal/wire"
 )
 
@@ -45,14 +46,14 @@ type sessions struct {
 
 // remembered is what was stated between this node and one peer.
 type remembered struct {
-	number uint64                           // of our last statement
-	sent   map[audit.LogName]audit.LogState // its content, in full
-	theirs statement                        // their last statement
-	got    map[audit.LogName]audit.LogState // its content, in full
+	number uint64                             // of our last statement
+	sent   map[merkle.LogName]merkle.LogState // its content, in full
+	theirs statement                          // their last statement
+	got    map[merkle.LogName]merkle.LogState // its content, in full
 	// untaken are the logs that were sent to their end, by what the peer stated of
 	// them then. One that it states the same of afterwards it does not take: it
 	// may have another list of members, or hold another past of that log.
-	untaken map[audit.LogName]untaken
+	untaken map[merkle.LogName]untaken
 }
 
 type untaken struct {
@@ -96,9 +97,9 @@ type exchange struct {
 	s       network.Stream
 	r       *bufio.Reader
 	p       peer.ID
-	offered []audit.LogState
-	begins  []audit.LogState // what is wanted from the record on where the peer begins
-	before  [16]byte         // instance of the peer when it was last heard
+	offered []merkle.LogState
+	begins  []merkle.LogState // what is wanted from the record on where the peer begins
+	before  [16]byte          // instance of the peer when it was last heard
 }
 
 func (x *exchange) write(f *wire.Frame) error {
@@ -118,7 +119,7 @@ func (x *exchange) read() (*wire.Frame, error) {
 func (x *exchange) run(ctx context.Context) (got int, err error) {
 	mem := x.c.sessions.recall(x.p)
 	x.before = mem.theirs.instance
-	_, mine := audit.Digests(x.offered)
+	_, mine := merkle.Digests(x.offered)
 	hello := &wire.Hello{Tasklist: x.c.m.opts.Tasklist, Holdings: mine[:], Known: &wire.Known{Instance: mem.theirs.instance[:], Number: mem.theirs.number}}
 	if err := x.write(&wire.Frame{Frame: &wire.Frame_Hello{Hello: hello}}); err != nil {
 		return 0, err
@@ -140,7 +141,7 @@ func (x *exchange) run(ctx context.Context) (got int, err error) {
 		return 0, nil // both sides see it
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	stated := make(chan map[audit.LogName]audit.LogState, 1)
+	stated := make(chan map[merkle.LogName]merkle.LogState, 1)
 	// Each goroutine changes its own half of what is remembered. One that fails
 	// resets the stream, which ends the other.
 	g.Go(func() error { return x.ends(x.send(ctx, &mem, theirs.GetKnown(), stated)) })
@@ -164,11 +165,11 @@ func (x *exchange) ends(err error) error {
 
 // send states what is held, waits for the other side's statement, and sends
 // what it lacks, each log from where the other ends.
-func (x *exchange) send(ctx context.Context, mem *remembered, known *wire.Known, stated <-chan map[audit.LogName]audit.LogState) error {
+func (x *exchange) send(ctx context.Context, mem *remembered, known *wire.Known, stated <-chan map[merkle.LogName]merkle.LogState) error {
 	if err := x.sendState(mem, known); err != nil {
 		return err
 	}
-	var theirs map[audit.LogName]audit.LogState
+	var theirs map[merkle.LogName]merkle.LogState
 	select {
 	case theirs = <-stated:
 	case <-ctx.Done():
@@ -177,7 +178,7 @@ func (x *exchange) send(ctx context.Context, mem *remembered, known *wire.Known,
 	if mem.theirs.instance != x.before { // it was restarted, and may take now what it did not
 		mem.untaken = nil
 	}
-	sent := make(map[audit.LogName]untaken)
+	sent := make(map[merkle.LogName]untaken)
 	for _, mine := range x.offered {
 		stated := theirs[mine.Name].Size
 		if stated < mine.First {
@@ -214,7 +215,7 @@ func (x *exchange) send(ctx context.Context, mem *remembered, known *wire.Known,
 
 func (x *exchange) sendState(mem *remembered, known *wire.Known) error {
 	all := slices.Concat(x.offered, x.begins)
-	full := make(map[audit.LogName]audit.LogState, len(all))
+	full := make(map[merkle.LogName]merkle.LogState, len(all))
 	states := all
 	delta := mem.sent != nil && bytes.Equal(known.GetInstance(), x.c.sessions.instance[:]) && known.GetNumber() == mem.number
 	if delta {
@@ -243,7 +244,7 @@ func (x *exchange) sendState(mem *remembered, known *wire.Known) error {
 
 // receive reads the other side's statement and then its batches. Each is
 // verified before anything of it is stored.
-func (x *exchange) receive(mem *remembered, stated chan<- map[audit.LogName]audit.LogState) (got int, err error) {
+func (x *exchange) receive(mem *remembered, stated chan<- map[merkle.LogName]merkle.LogState) (got int, err error) {
 	theirs, err := x.receiveState(mem)
 	if err != nil {
 		return 0, err
@@ -281,16 +282,16 @@ func (x *exchange) receive(mem *remembered, stated chan<- map[audit.LogName]audi
 }
 
 // store stores a batch, which begins its log here if that was asked for.
-func (x *exchange) store(v *audit.VerifiedBatch) (audit.Outcome, error) {
+func (x *exchange) store(v *merkle.VerifiedBatch) (audit.Outcome, error) {
 	h := x.c.m.opts.Holdings
-	if slices.ContainsFunc(x.begins, func(s audit.LogState) bool { return s.Name == v.Log && s.First == v.First }) {
-		return h.Begin(v)
+	if slices.ContainsFunc(x.begins, func(s merkle.LogState) bool { return s.Name == v.Log && s.First == v.First }) {
+		return h.StartAt(v)
 	}
 	return h.Extend(v)
 }
 
-func (x *exchange) receiveState(mem *remembered) (map[audit.LogName]audit.LogState, error) {
-	var theirs map[audit.LogName]audit.LogState
+func (x *exchange) receiveState(mem *remembered) (map[merkle.LogName]merkle.LogState, error) {
+	var theirs map[merkle.LogName]merkle.LogState
 	for first := true; ; first = false {
 		f, err := x.read()
 		if err != nil {
@@ -301,7 +302,7 @@ func (x *exchange) receiveState(mem *remembered) (map[audit.LogName]audit.LogSta
 			return nil, errors.New("the peer did not state its holdings")
 		}
 		if first {
-			theirs = make(map[audit.LogName]audit.LogState)
+			theirs = make(map[merkle.LogName]merkle.LogState)
 			if st.GetDelta() {
 				for name, s := range mem.got {
 					theirs[name] = s
@@ -331,7 +332,7 @@ func (x *exchange) receiveState(mem *remembered) (map[audit.LogName]audit.LogSta
 
 // noteOwn sees whether the peer holds more of this node's log than the node
 // itself: then the own disk lost records that were signed.
-func (x *exchange) noteOwn(theirs map[audit.LogName]audit.LogState) {
+func (x *exchange) noteOwn(theirs map[merkle.LogName]merkle.LogState) {
 	own := x.c.m.opts.Own
 	if own == nil {
 		return
@@ -376,8 +377,8 @@ func (s *sessions) remember(p peer.ID, r remembered) {
 
 // agreed notes that a peer holds what we offer. Its next delta, on top of an
 // older statement, changes this to the same.
-func (s *sessions) agreed(p peer.ID, offered []audit.LogState) {
-	got := make(map[audit.LogName]audit.LogState, len(offered))
+func (s *sessions) agreed(p peer.ID, offered []merkle.LogState) {
+	got := make(map[merkle.LogName]merkle.LogState, len(offered))
 	for _, l := range offered {
 		got[l.Name] = l
 	}

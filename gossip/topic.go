@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"auditmesh/audit"
+	"auditmesh/audit/merkle"
 	"auditmesh/gossip/internal/wire"
 )
 
@@ -80,7 +81,7 @@ func (m *Mesh) validate(_ context.Context, _ peer.ID, msg *pubsub.Message) pubsu
 var errNotOurs = errors.New("the batch is of another tasklist, or of no member's log")
 
 // verify checks a batch, cheap checks first, and counts one that is refused.
-func (m *Mesh) verify(w *wire.Batch) (*audit.VerifiedBatch, error) {
+func (m *Mesh) verify(w *wire.Batch) (*merkle.VerifiedBatch, error) {
 	if w.GetTasklist() != m.opts.Tasklist {
 		m.counters.OtherTasklist.Add(1)
 		return nil, errNotOurs
@@ -90,7 +91,7 @@ func (m *Mesh) verify(w *wire.Batch) (*audit.VerifiedBatch, error) {
 		return nil, errNotOurs
 	}
 	b, err := m.codec.decodeBatch(w)
-	var v *audit.VerifiedBatch
+	var v *merkle.VerifiedBatch
 	if err == nil {
 		v, err = b.Verify()
 	}
@@ -109,7 +110,7 @@ func (m *Mesh) receive(ctx context.Context, sub *pubsub.Subscription) error {
 		if err != nil {
 			return err
 		}
-		v, ok := msg.ValidatorData.(*audit.VerifiedBatch)
+		v, ok := msg.ValidatorData.(*merkle.VerifiedBatch)
 		if !ok || msg.ReceivedFrom == m.self {
 			continue
 		}
@@ -121,7 +122,7 @@ func (m *Mesh) receive(ctx context.Context, sub *pubsub.Subscription) error {
 }
 
 // apply stores a batch and counts what became of it.
-func (m *Mesh) apply(v *audit.VerifiedBatch, from peer.ID, store func(*audit.VerifiedBatch) (audit.Outcome, error)) (audit.Outcome, error) {
+func (m *Mesh) apply(v *merkle.VerifiedBatch, from peer.ID, store func(*merkle.VerifiedBatch) (audit.Outcome, error)) (audit.Outcome, error) {
 	outcome, err := store(v)
 	if err != nil {
 		m.counters.StoreFailed.Add(1)
@@ -186,7 +187,7 @@ func (m *Mesh) publish(ctx context.Context, topic *pubsub.Topic) error {
 	}
 }
 
-func endOf(b *audit.Batch) uint64 {
+func endOf(b *merkle.Batch) uint64 {
 	n := b.First
 	for _, c := range b.Lines {
 		if c == '\n' {

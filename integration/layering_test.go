@@ -8,28 +8,32 @@ import (
 	"testing"
 )
 
-// allowed says what each package of ours may import of ours. It is the design's
-// order: cmd → internal/node → internal/api, mirror, gossip → crdt, audit →
-// internal/durable.
+// allowed says what each package of ours may import of ours: the order of
+// docs/ARCHITECTURE.md, "Packages", from the bottom up.
 var allowed = map[string]struct {
 	imports []string
 	why     string
 }{
-	"internal/durable":             {nil, "the few calls that durability rests on know nothing above them"},
-	"internal/durable/durabletest": {[]string{"internal/durable"}, "it breaks that interface, for tests"},
-	"internal/notify":              {nil, "wake-ups know nothing"},
-	"audit":                        {[]string{"internal/durable", "internal/notify"}, "the log knows no CRDT and no network"},
-	"crdt":                         {nil, "the CRDT is pure: no clock, no goroutine, no input or output"},
-	"crdt/crdttest":                {[]string{"crdt"}, "the schedules that every store must pass, for tests"},
-	"mirror":                       {[]string{"audit", "crdt", "internal/durable", "internal/notify", "mirror/rows"}, "the view knows no network"},
-	"mirror/rows":                  {[]string{"audit", "crdt"}, "rows keep what crdt decides, and know nothing of the fold and of queries above them"},
-	"gossip":                       {[]string{"audit", "gossip/internal/wire"}, "the mesh moves batches and knows no task"},
-	"gossip/internal/wire":         {nil, "generated"},
-	"internal/api":                 {[]string{"audit", "crdt", "mirror"}, "the API answers for a node that it does not know"},
-	"internal/node":                {[]string{"audit", "crdt", "mirror", "gossip", "internal/api", "internal/durable"}, "the only place that sees all"},
-	"cmd/auditmesh":                {[]string{"audit", "crdt", "mirror", "gossip", "internal/api", "internal/durable", "internal/node"}, "the command line; of the view the words of a query"},
-	"integration":                  {nil, "tests alone"},
-	"integration/subscriber":       {nil, "an example built on docs/formats.md alone"},
+	"audit/disk":             {nil, "the few calls that durability rests on know nothing above them"},
+	"audit/disk/disktest":    {[]string{"audit/disk"}, "it breaks that interface, for tests"},
+	"audit/merkle":           {nil, "a proof is checked with nothing else: no files, no events"},
+	"audit/event":            {[]string{"audit/merkle"}, "lines are read and written without I/O; a peer id in one is checked as such"},
+	"internal/notify":        {nil, "wake-ups know nothing"},
+	"audit/segment":          {[]string{"audit/disk", "audit/event", "audit/merkle", "internal/notify"}, "files are read and kept without knowing who writes them"},
+	"audit":                  {[]string{"audit/disk", "audit/event", "audit/merkle", "audit/segment"}, "the log knows no CRDT and no network"},
+	"audit/follow":           {[]string{"audit", "audit/disk", "audit/event", "audit/merkle"}, "a follower is a writer of the log like any other"},
+	"audit/holdings":         {[]string{"audit", "audit/disk", "audit/event", "audit/merkle", "audit/segment", "internal/notify"}, "what a node has, whoever shows or sends it"},
+	"crdt":                   {nil, "the CRDT is pure: no clock, no goroutine, no input or output"},
+	"crdt/crdttest":          {[]string{"crdt"}, "the schedules that every store must pass, for tests"},
+	"mirror/rows":            {[]string{"audit/event", "audit/merkle", "crdt"}, "rows keep what crdt decides, and know nothing of the fold and of queries above them"},
+	"mirror":                 {[]string{"audit/event", "audit/holdings", "audit/merkle", "audit/segment", "crdt", "internal/notify", "mirror/rows"}, "the view knows no network, and its database through rows alone"},
+	"gossip":                 {[]string{"audit", "audit/merkle", "audit/segment", "gossip/internal/wire"}, "the mesh moves batches and knows no task"},
+	"gossip/internal/wire":   {nil, "generated"},
+	"internal/api":           {[]string{"audit", "audit/event", "audit/follow", "audit/merkle", "audit/segment", "crdt", "mirror"}, "the API answers for a node that it does not know"},
+	"internal/node":          {[]string{"audit", "audit/disk", "audit/event", "audit/follow", "audit/holdings", "audit/merkle", "audit/segment", "crdt", "mirror", "gossip", "internal/api"}, "the only place that sees all"},
+	"cmd/auditmesh":          {[]string{"audit", "audit/disk", "audit/event", "audit/follow", "audit/holdings", "audit/merkle", "audit/segment", "crdt", "mirror", "gossip", "internal/api", "internal/node"}, "the command line; of the view the words of a query"},
+	"integration":            {nil, "tests alone"},
+	"integration/subscriber": {nil, "an example built on docs/formats.md alone"},
 }
 
 // crdtMayImport are the only packages of the standard library that a pure

@@ -163,7 +163,7 @@ func TestKillNine(t *testing.T) {
 
 // The golden lines as an existing log, on two nodes at once.
 func TestAdoptionOnTwoNodes(t *testing.T) {
-	golden, err := os.ReadFile("../audit/testdata/golden/lines.jsonl")
+	golden, err := os.ReadFile("../audit/event/testdata/golden/lines.jsonl")
 	if err != nil {
 		t.Fatal(err)
 	}

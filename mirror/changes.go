@@ -6,7 +6,10 @@ import (
 	"errors"
 	"io"
 
-	"auditmesh/audit"
+	"auditmesh/audit/event"
+	"auditmesh/audit/holdings"
+	"auditmesh/audit/merkle"
+	"auditmesh/audit/segment"
 	"auditmesh/crdt"
 	"auditmesh/mirror/rows"
 )
@@ -63,7 +66,7 @@ func (m *Mirror) Changes(ctx context.Context, f Filter, ready func() error, emit
 }
 
 // folded is how far each log is folded.
-func (m *Mirror) folded() (vector map[audit.LogName]uint64, err error) {
+func (m *Mirror) folded() (vector map[merkle.LogName]uint64, err error) {
 	err = m.read(func(s *snapshot) error {
 		vector, err = m.vector(s)
 		return err
@@ -71,14 +74,14 @@ func (m *Mirror) folded() (vector map[audit.LogName]uint64, err error) {
 	return vector, err
 }
 
-func (m *Mirror) vector(s *snapshot) (map[audit.LogName]uint64, error) {
-	vector := make(map[audit.LogName]uint64)
+func (m *Mirror) vector(s *snapshot) (map[merkle.LogName]uint64, error) {
+	vector := make(map[merkle.LogName]uint64)
 	for _, l := range m.holdings.Logs() {
 		c, err := cursorOf(s.tx, l)
 		if err != nil {
 			return nil, err
 		}
-		vector[nameOf(l)] = c.Size
+		vector[holdings.NameOf(l)] = c.Size
 	}
 	return vector, nil
 }
@@ -87,7 +90,7 @@ func (m *Mirror) vector(s *snapshot) (map[audit.LogName]uint64, error) {
 type changes struct {
 	m      *Mirror
 	filter Filter
-	at     map[audit.LogName]uint64 // up to which records of each log were looked at
+	at     map[merkle.LogName]uint64 // up to which records of each log were looked at
 
 	// Of one round:
 	looked uint64 // records
@@ -104,7 +107,7 @@ func (c *changes) tell(ctx context.Context, emit func(Change) error) error {
 	}
 	c.looked, c.missed, c.order, c.seen = 0, 0, nil, make(map[crdt.TaskKey]bool)
 	for _, l := range c.m.holdings.Logs() {
-		name := nameOf(l)
+		name := holdings.NameOf(l)
 		if err := c.look(ctx, l, c.at[name], now[name], c.changed); err != nil {
 			return err
 		}
@@ -132,7 +135,7 @@ func (c *changes) tell(ctx context.Context, emit func(Change) error) error {
 }
 
 // look calls f for the operations of the records [from, end) of a log.
-func (c *changes) look(ctx context.Context, l Held, from, end uint64, f func(context.Context, crdt.Op) error) error {
+func (c *changes) look(ctx context.Context, l holdings.Log, from, end uint64, f func(context.Context, crdt.Op) error) error {
 	if first := l.First(); from < first {
 		if from > 0 {
 			c.missed += min(first, end) - min(from, end)
@@ -149,18 +152,18 @@ func (c *changes) look(ctx context.Context, l Held, from, end uint64, f func(con
 	c.looked += end - from
 	r := l.Reader(from)
 	defer r.Close()
-	log := rows.LogOf(nameOf(l))
+	log := rows.LogOf(holdings.NameOf(l))
 	for r.Seq() < end && ctx.Err() == nil {
 		seq := r.Seq()
 		rec, err := r.Next()
-		if errors.Is(err, audit.ErrRetired) || errors.Is(err, io.EOF) {
+		if errors.Is(err, segment.ErrRetired) || errors.Is(err, io.EOF) {
 			c.missed += end - seq
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		e, err := audit.Decode(rec.Line)
+		e, err := event.Decode(rec.Line)
 		if err != nil {
 			continue // an unreadable record changes no task
 		}
@@ -178,7 +181,7 @@ func (c *changes) changed(ctx context.Context, op crdt.Op) error {
 	if removal, ok := op.Body.(crdt.Removal); ok {
 		for _, r := range removal.Ranges {
 			if l, held := c.m.holdings.Log(rows.NameOf(r.Log)); held {
-				if err := c.look(ctx, l, max(r.First, l.First()), min(r.End, c.at[nameOf(l)]), c.removed); err != nil {
+				if err := c.look(ctx, l, max(r.First, l.First()), min(r.End, c.at[holdings.NameOf(l)]), c.removed); err != nil {
 					return err
 				}
 			}

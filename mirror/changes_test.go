@@ -7,7 +7,8 @@ import (
 	"reflect"
 	"testing"
 
-	"auditmesh/audit"
+	"auditmesh/audit/event"
+	"auditmesh/audit/holdings"
 	"auditmesh/crdt"
 )
 
@@ -36,12 +37,12 @@ func (r *replica) subscribe(t *testing.T, f Filter) <-chan Change {
 	return told
 }
 
-func asked(n byte) *audit.Request {
-	return &audit.Request{TSUnixMS: 1000 + uint64(n), RequestID: audit.RequestID{n}, Argv: []string{"ls"}}
+func asked(n byte) *event.Request {
+	return &event.Request{TSUnixMS: 1000 + uint64(n), RequestID: event.RequestID{n}, Argv: []string{"ls"}}
 }
 
 // step appends, folds, and wakes subscribers as Run does.
-func (r *replica) step(t *testing.T, events ...audit.Event) {
+func (r *replica) step(t *testing.T, events ...event.Event) {
 	t.Helper()
 	r.append(t, events...)
 	r.fold(t)
@@ -66,22 +67,22 @@ func TestChanges(t *testing.T) {
 			t.Errorf("told %s %s %q missed %d, want %02x %q", c.Node, c.RequestID, got, c.Missed, id, state)
 		}
 	}
-	r.step(t, &audit.Started{TSUnixMS: 1005, RequestID: audit.RequestID{1}})
+	r.step(t, &event.Started{TSUnixMS: 1005, RequestID: event.RequestID{1}})
 	expect(all, 1, StateRunning)
 	expect(running, 1, StateRunning)
-	r.step(t, &audit.Exit{TSUnixMS: 1006, RequestID: audit.RequestID{1}, Code: &code}, &audit.Exit{TSUnixMS: 1006, RequestID: audit.RequestID{9}})
+	r.step(t, &event.Exit{TSUnixMS: 1006, RequestID: event.RequestID{1}, Code: &code}, &event.Exit{TSUnixMS: 1006, RequestID: event.RequestID{9}})
 	expect(all, 1, StateDone)
 	expect(all, 9, StateDone)
 	expect(running, 1, "")
 	expect(running, 9, "")
-	name := nameOf(r.log)
-	r.step(t, &audit.TaskRemoved{TSUnixMS: 1007, Reason: "old", Ranges: []audit.SeqRange{{Log: audit.PartyID(name.ID), First: 0, End: 2}}})
+	name := holdings.NameOf(r.log)
+	r.step(t, &event.TaskRemoved{TSUnixMS: 1007, Reason: "old", Ranges: []event.SeqRange{{Log: event.PartyID(name.ID), First: 0, End: 2}}})
 	expect(all, 1, StateDone) // its exit is left
 	expect(all, 2, "")
 	expect(running, 1, "")
 	expect(running, 2, "")
 	// A removal of a range that has removals in it, and itself.
-	r.step(t, &audit.TaskRemoved{TSUnixMS: 1008, Reason: "all", Ranges: []audit.SeqRange{{Log: audit.PartyID(name.ID), First: 0, End: 100}}})
+	r.step(t, &event.TaskRemoved{TSUnixMS: 1008, Reason: "all", Ranges: []event.SeqRange{{Log: event.PartyID(name.ID), First: 0, End: 100}}})
 	for _, id := range []byte{1, 2, 9} {
 		expect(all, id, "")
 	}
@@ -105,7 +106,7 @@ func TestChangesAreMissed(t *testing.T) {
 		t.Fatalf("%+v", c)
 	}
 	r.step(t, asked(2))
-	var many []audit.Event
+	var many []event.Event
 	for range 1000 {
 		many = append(many, asked(3))
 	}
@@ -162,16 +163,16 @@ func TestChangesAddUp(t *testing.T) {
 	}()
 	<-ready
 	for i := range 100 {
-		id := audit.RequestID{0, byte(i)}
+		id := event.RequestID{0, byte(i)}
 		switch i % 4 {
 		case 0:
-			r.step(t, &audit.Reviewed{Completed: true, TSUnixMS: 2000, Node: peerOf(1), RequestID: id, By: "ada"})
+			r.step(t, &event.Reviewed{Completed: true, TSUnixMS: 2000, Node: peerOf(1), RequestID: id, By: "ada"})
 		case 1:
-			r.step(t, &audit.TaskRemoved{TSUnixMS: 2000, RequestID: &id, Reason: "old"})
+			r.step(t, &event.TaskRemoved{TSUnixMS: 2000, RequestID: &id, Reason: "old"})
 		case 2:
 			r.step(t, asked(byte(i)))
 		case 3:
-			r.step(t, &audit.Started{TSUnixMS: 2000, RequestID: id})
+			r.step(t, &event.Started{TSUnixMS: 2000, RequestID: id})
 		}
 	}
 	r.step(t, asked(0xee))

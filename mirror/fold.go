@@ -10,7 +10,8 @@ import (
 
 	"go.uber.org/zap"
 
-	"auditmesh/audit"
+	"auditmesh/audit/holdings"
+	"auditmesh/audit/merkle"
 	"auditmesh/mirror/rows"
 )
 
@@ -31,14 +32,14 @@ func (m *Mirror) foldAll(ctx context.Context) error {
 	defer m.mu.RUnlock()
 	r := newRound()
 	defer r.close()
-	failed := make(map[audit.LogName]error)
+	failed := make(map[merkle.LogName]error)
 	for more := true; more; {
 		more = false
 		for _, log := range m.holdings.Logs() {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			name := nameOf(log)
+			name := holdings.NameOf(log)
 			if failed[name] != nil {
 				continue
 			}
@@ -62,7 +63,7 @@ func (m *Mirror) foldAll(ctx context.Context) error {
 }
 
 // step folds the next records of one log: rows and cursor in one transaction.
-func (m *Mirror) step(log Held, r *round) (bool, error) {
+func (m *Mirror) step(log holdings.Log, r *round) (bool, error) {
 	m.stepping.Lock()
 	defer m.stepping.Unlock()
 	return withFewer(func(records int) (bool, error) { return m.stepOf(records, log, r) })
@@ -78,8 +79,8 @@ func withFewer(step func(records int) (bool, error)) (bool, error) {
 	}
 }
 
-func (m *Mirror) stepOf(records int, log Held, round *round) (bool, error) {
-	name := nameOf(log)
+func (m *Mirror) stepOf(records int, log holdings.Log, round *round) (bool, error) {
+	name := holdings.NameOf(log)
 	step, err := m.store.Fold(rows.LogOf(name))
 	if err != nil {
 		return false, err

@@ -4,7 +4,8 @@ import (
 	"errors"
 	"io"
 
-	"auditmesh/audit"
+	"auditmesh/audit/event"
+	"auditmesh/audit/segment"
 	"auditmesh/crdt"
 	"auditmesh/mirror/rows"
 )
@@ -35,7 +36,7 @@ func newFolder(step *rows.Step, cur rows.Cursor, recent *recentTasks) *folder {
 }
 
 // run takes at most so many records before the record at end, and puts the cursor.
-func (f *folder) run(r *audit.Reader, end uint64, records int) error {
+func (f *folder) run(r *segment.Reader, end uint64, records int) error {
 	for n, bytes := 0, 0; n < records && bytes < stepBytes && r.Seq() < end; n++ {
 		rec, err := r.Next()
 		if errors.Is(err, io.EOF) {
@@ -59,9 +60,9 @@ func (f *folder) run(r *audit.Reader, end uint64, records int) error {
 
 // record takes one record. Every one has its row in the order of time, what it may
 // do to the view or not.
-func (f *folder) record(rec audit.Record) error {
+func (f *folder) record(rec segment.Record) error {
 	at := f.step.Ref(rec.Seq)
-	e, err := audit.Decode(rec.Line)
+	e, err := event.Decode(rec.Line)
 	time, bound := advance(&f.cur, rec.Seq, e, f.step.Undoes())
 	f.bound = bound
 	if err != nil {
@@ -138,7 +139,7 @@ func (f *folder) trackOpen(op crdt.Op, task rows.TaskRef, at rows.Ref) error {
 // advance takes the next record into a cursor, or with undo lets go of its first:
 // the event is nil if it is unreadable. It returns the time at which the record
 // stands, and the greatest up to there.
-func advance(c *rows.Cursor, seq uint64, e audit.Event, undo bool) (time, greatest uint64) {
+func advance(c *rows.Cursor, seq uint64, e event.Event, undo bool) (time, greatest uint64) {
 	at, bound, one := &c.LastTime, &c.Greatest, uint64(1)
 	if undo {
 		at, bound, one = &c.TimeBefore, &c.GreatestBefore, ^uint64(0)
@@ -150,7 +151,7 @@ func advance(c *rows.Cursor, seq uint64, e audit.Event, undo bool) (time, greate
 	case nil:
 		c.Unreadable += one
 		return *at, *bound
-	case *audit.Unknown:
+	case *event.Unknown:
 		c.Unknown += one
 	}
 	if c.Greatest == 0 {

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"auditmesh/audit"
-	"auditmesh/internal/durable"
+	"auditmesh/audit/disk"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -17,11 +17,11 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // The digests and the view hash of x0x's lines and one of each of the mesh's own
 // events, and the items that the hash is made of: all of them final.
 func TestGoldenView(t *testing.T) {
-	lines, err := os.ReadFile("../audit/testdata/golden/lines.jsonl")
+	lines, err := os.ReadFile("../audit/event/testdata/golden/lines.jsonl")
 	if err != nil {
 		t.Fatal(err)
 	}
-	mesh, err := os.ReadFile("../audit/testdata/golden/mesh.jsonl")
+	mesh, err := os.ReadFile("../audit/event/testdata/golden/mesh.jsonl")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func TestGoldenView(t *testing.T) {
 	own = strings.ReplaceAll(own, "12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5", peerOf(1))
 	dir := t.TempDir()
 	o := logOptions(dir, 1)
-	if err := audit.InitSignedState(durable.OS{}, o.SignedPath, peerOf(1)); err != nil {
+	if err := audit.InitSignedState(disk.OS{}, o.SignedPath, peerOf(1)); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.MkdirAll(filepath.Dir(o.Path), 0o700); err != nil {

@@ -10,7 +10,8 @@ import (
 
 	"go.uber.org/zap"
 
-	"auditmesh/audit"
+	"auditmesh/audit/holdings"
+	"auditmesh/audit/merkle"
 	"auditmesh/internal/notify"
 	"auditmesh/mirror/rows"
 )
@@ -18,7 +19,7 @@ import (
 // Mirror folds the holdings into the view and answers questions about it. Run
 // and Retire are the only writers; all questions may be asked at any time by anyone.
 type Mirror struct {
-	holdings *Holdings
+	holdings *holdings.Holdings
 	own      interface {
 		Subscribe() (<-chan struct{}, func())
 	} // nil without an own log
@@ -31,17 +32,17 @@ type Mirror struct {
 	stepping   sync.Mutex   // taken for one step of the fold, or of its undoing
 	recent     *recentTasks // guarded by stepping
 	retiring   sync.Mutex
-	retiringTo map[audit.LogName]uint64 // guarded by retiring: since Open
+	retiringTo map[merkle.LogName]uint64 // guarded by retiring: since Open
 
 	mu    sync.RWMutex
 	store *rows.Store // guarded by mu: replaced by a rebuild
 }
 
 // Open opens the view's database in dir, made anew if it cannot be used.
-func Open(dir string, h *Holdings, logger *zap.Logger) (*Mirror, error) {
-	m := &Mirror{holdings: h, dir: dir, logger: logger, budget: scanBudget, retiringTo: make(map[audit.LogName]uint64), recent: newRecentTasks()}
-	if h.opts.Own != nil {
-		m.own = h.opts.Own
+func Open(dir string, h *holdings.Holdings, logger *zap.Logger) (*Mirror, error) {
+	m := &Mirror{holdings: h, dir: dir, logger: logger, budget: scanBudget, retiringTo: make(map[merkle.LogName]uint64), recent: newRecentTasks()}
+	if h.Opts.Own != nil {
+		m.own = h.Opts.Own
 	}
 	s, whole, err := rows.Open(dir, logger)
 	if err != nil {

@@ -18,9 +18,12 @@ import (
 	"pgregory.net/rapid"
 
 	"auditmesh/audit"
+	"auditmesh/audit/disk"
+	"auditmesh/audit/event"
+	"auditmesh/audit/holdings"
+	"auditmesh/audit/merkle"
 	"auditmesh/crdt"
 	"auditmesh/crdt/crdttest"
-	"auditmesh/internal/durable"
 	"auditmesh/mirror/rows"
 )
 
@@ -28,13 +31,13 @@ func testKey(n byte) ed25519.PrivateKey {
 	return ed25519.NewKeyFromSeed(bytes.Repeat([]byte{n}, ed25519.SeedSize))
 }
 
-func peerOf(n byte) string { return audit.PeerID(testKey(n).Public().(ed25519.PublicKey)) }
+func peerOf(n byte) string { return merkle.PeerID(testKey(n).Public().(ed25519.PublicKey)) }
 
 // replica is one node's holdings and view, without a network.
 type replica struct {
 	dir string
 	log *audit.Log
-	h   *Holdings
+	h   *holdings.Holdings
 	m   *Mirror
 }
 
@@ -46,7 +49,7 @@ func newReplica(t testing.TB, seed byte) *replica {
 	t.Helper()
 	dir := t.TempDir()
 	o := logOptions(dir, seed)
-	if err := audit.InitSignedState(durable.OS{}, o.SignedPath, peerOf(seed)); err != nil {
+	if err := audit.InitSignedState(disk.OS{}, o.SignedPath, peerOf(seed)); err != nil {
 		t.Fatal(err)
 	}
 	r := &replica{dir: dir}
@@ -63,7 +66,7 @@ func newReplica(t testing.TB, seed byte) *replica {
 func (r *replica) open(t testing.TB) {
 	t.Helper()
 	var err error
-	if r.h, err = OpenHoldings(HoldingsOptions{FS: durable.OS{}, Dir: r.dir + "/copies", Evidence: r.dir + "/evidence", Own: r.log, SegmentBytes: 16 << 10, Logger: zap.NewNop()}); err != nil {
+	if r.h, err = holdings.Open(holdings.Options{FS: disk.OS{}, Dir: r.dir + "/copies", Evidence: r.dir + "/evidence", Own: r.log, SegmentBytes: 16 << 10, Logger: zap.NewNop()}); err != nil {
 		t.Fatal(err)
 	}
 	if r.m, err = Open(r.dir+"/view", r.h, zap.NewNop()); err != nil {
@@ -79,7 +82,7 @@ func (r *replica) reopen(t testing.TB) {
 	r.open(t)
 }
 
-func (r *replica) append(t testing.TB, events ...audit.Event) {
+func (r *replica) append(t testing.TB, events ...event.Event) {
 	t.Helper()
 	if _, err := r.log.AppendBatch(t.Context(), events); err != nil {
 		t.Fatal(err)
@@ -116,7 +119,7 @@ func (r *replica) pull(t testing.TB, from *replica) {
 			if _, err := r.h.Extend(v); err != nil {
 				t.Fatal(err)
 			}
-			if s.Name.Peer == nameOf(r.log).Peer {
+			if s.Name.Peer == holdings.NameOf(r.log).Peer {
 				break
 			}
 			have = v.End()
@@ -124,7 +127,7 @@ func (r *replica) pull(t testing.TB, from *replica) {
 	}
 }
 
-func (r *replica) deep(t testing.TB) (holdings, view audit.Hash, tasks uint64) {
+func (r *replica) deep(t testing.TB) (holdings, view merkle.Hash, tasks uint64) {
 	t.Helper()
 	st, view, tasks, err := r.m.Deep()
 	if err != nil {
@@ -134,7 +137,7 @@ func (r *replica) deep(t testing.TB) (holdings, view audit.Hash, tasks uint64) {
 }
 
 // reference folds all held lines with the in-memory list of package crdt.
-func (r *replica) reference(t testing.TB) audit.Hash {
+func (r *replica) reference(t testing.TB) merkle.Hash {
 	t.Helper()
 	list := crdt.NewTaskList(new(crdt.MemoryStore))
 	for _, l := range r.h.Logs() {
@@ -148,8 +151,8 @@ func (r *replica) reference(t testing.TB) audit.Hash {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if e, err := audit.Decode(rec.Line); err == nil {
-				if op, ok := rows.Operation(rows.LogOf(nameOf(l)), rec.Seq, e); ok {
+			if e, err := event.Decode(rec.Line); err == nil {
+				if op, ok := rows.Operation(rows.LogOf(holdings.NameOf(l)), rec.Seq, e); ok {
 					if err := list.Apply(op); err != nil {
 						t.Fatal(err)
 					}
@@ -178,20 +181,20 @@ func (r *replica) reference(t testing.TB) audit.Hash {
 		}
 		h.Write(append(raw, '\n'))
 	}
-	return audit.Hash(h.Sum(nil))
+	return merkle.Hash(h.Sum(nil))
 }
 
-func request(n byte, ts uint64, argv ...string) *audit.Request {
-	return &audit.Request{TSUnixMS: ts, RequestID: audit.RequestID{n}, Argv: argv}
+func request(n byte, ts uint64, argv ...string) *event.Request {
+	return &event.Request{TSUnixMS: ts, RequestID: event.RequestID{n}, Argv: argv}
 }
 
-func exit(n byte, ts uint64, code int32) *audit.Exit {
-	return &audit.Exit{TSUnixMS: ts, RequestID: audit.RequestID{n}, Code: &code}
+func exit(n byte, ts uint64, code int32) *event.Exit {
+	return &event.Exit{TSUnixMS: ts, RequestID: event.RequestID{n}, Code: &code}
 }
 
 func TestFoldAndQuery(t *testing.T) {
 	a, b := newReplica(t, 1), newReplica(t, 2)
-	a.append(t, request(1, 100, "ls"), &audit.Started{TSUnixMS: 101, RequestID: audit.RequestID{1}, PID: 7}, exit(1, 102, 0))
+	a.append(t, request(1, 100, "ls"), &event.Started{TSUnixMS: 101, RequestID: event.RequestID{1}, PID: 7}, exit(1, 102, 0))
 	a.append(t, request(2, 200, "vim"))
 	b.append(t, request(1, 150, "make"), exit(1, 151, 2))
 	a.pull(t, b)
@@ -243,7 +246,7 @@ func TestRestartAndRebuild(t *testing.T) {
 	for i := range byte(200) {
 		a.append(t, request(i, uint64(i), "x"), exit(i, uint64(i)+5, 0))
 	}
-	a.append(t, &audit.Application{EventName: "x-a", Body: []byte(`{"event":"x-a","ts_unix_ms":1}`)})
+	a.append(t, &event.Application{EventName: "x-a", Body: []byte(`{"event":"x-a","ts_unix_ms":1}`)})
 	a.fold(t)
 	_, want, _ := a.deep(t)
 	a.reopen(t)
@@ -290,16 +293,16 @@ func TestRestartAndRebuild(t *testing.T) {
 func TestManyRanges(t *testing.T) {
 	a, b := newReplica(t, 1), newReplica(t, 2)
 	a.append(t, request(1, 1, "kept"), request(2, 2, "gone"))
-	log := audit.PartyID(nameOf(a.log).ID)
-	removal := &audit.TaskRemoved{TSUnixMS: 3, Reason: "hostile"}
+	log := event.PartyID(holdings.NameOf(a.log).ID)
+	removal := &event.TaskRemoved{TSUnixMS: 3, Reason: "hostile"}
 	for i := range uint64(9000) {
-		removal.Ranges = append(removal.Ranges, audit.SeqRange{Log: log, First: 2*i + 1, End: 2*i + 2})
+		removal.Ranges = append(removal.Ranges, event.SeqRange{Log: log, First: 2*i + 1, End: 2*i + 2})
 	}
 	a.append(t, removal)
 	a.append(t, removal, request(3, 4, "after"))
-	of := &audit.TaskRemoved{TSUnixMS: 3, Reason: "of many logs"}
+	of := &event.TaskRemoved{TSUnixMS: 3, Reason: "of many logs"}
 	for i := range 7000 {
-		of.Ranges = append(of.Ranges, audit.SeqRange{Log: audit.PartyID{byte(i), byte(i >> 8)}, First: 0, End: 9})
+		of.Ranges = append(of.Ranges, event.SeqRange{Log: event.PartyID{byte(i), byte(i >> 8)}, First: 0, End: 9})
 	}
 	a.append(t, of)
 	b.append(t, request(4, 5, "other"))
@@ -365,7 +368,7 @@ func TestContradictionIsRebuilt(t *testing.T) {
 	b.append(t, request(1, 1, "x"), request(2, 2, "y"))
 	a.pull(t, b)
 	a.fold(t)
-	name := nameOf(b.log)
+	name := holdings.NameOf(b.log)
 	if err := os.RemoveAll(audit.CopyDir(a.dir+"/copies", name)); err != nil {
 		t.Fatal(err)
 	}
@@ -391,7 +394,7 @@ func TestConflictLeavesEvidence(t *testing.T) {
 	forked.append(t, request(1, 1, "x"), request(3, 2, "z"))
 	a.pull(t, b)
 	a.pullAnyway(t, forked)
-	if n := a.h.Conflicts()[nameOf(b.log)]; n != 1 {
+	if n := a.h.Conflicts()[holdings.NameOf(b.log)]; n != 1 {
 		t.Errorf("%d conflicts counted", n)
 	}
 	if files, _ := filepath.Glob(a.dir + "/evidence/*.evidence.json"); len(files) != 1 {
@@ -460,35 +463,35 @@ func TestAgainstReference(t *testing.T) {
 	})
 }
 
-func drawEvent(t *rapid.T, reps []*replica) audit.Event {
-	id := audit.RequestID{rapid.ByteRange(1, 3).Draw(t, "id")}
+func drawEvent(t *rapid.T, reps []*replica) event.Event {
+	id := event.RequestID{rapid.ByteRange(1, 3).Draw(t, "id")}
 	ts := rapid.Uint64Range(1, 5).Draw(t, "ts")
 	node := peerOf(rapid.ByteRange(1, 3).Draw(t, "node"))
-	var dots []audit.Dot
+	var dots []event.Dot
 	for _, r := range reps {
 		if n := r.log.Size(); n > 0 {
-			dots = append(dots, audit.Dot{Node: nameOf(r.log).Peer, Log: audit.PartyID(nameOf(r.log).ID), Seq: rapid.Uint64Range(0, n-1).Draw(t, "seq")})
+			dots = append(dots, event.Dot{Node: holdings.NameOf(r.log).Peer, Log: event.PartyID(holdings.NameOf(r.log).ID), Seq: rapid.Uint64Range(0, n-1).Draw(t, "seq")})
 		}
 	}
 	switch rapid.IntRange(0, 7).Draw(t, "event") {
 	case 0:
-		return &audit.Started{TSUnixMS: ts, RequestID: id, PID: 3}
+		return &event.Started{TSUnixMS: ts, RequestID: id, PID: 3}
 	case 1:
 		code := int32(1)
-		return &audit.Exit{TSUnixMS: ts, RequestID: id, Code: &code}
+		return &event.Exit{TSUnixMS: ts, RequestID: id, Code: &code}
 	case 2:
-		return &audit.TaskRemoved{TSUnixMS: ts, RequestID: &id, Reason: "r"}
+		return &event.TaskRemoved{TSUnixMS: ts, RequestID: &id, Reason: "r"}
 	case 3:
 		if len(dots) > 0 {
 			d := rapid.SampledFrom(dots).Draw(t, "dot")
-			return &audit.TaskRemoved{TSUnixMS: ts, Ranges: []audit.SeqRange{{Log: d.Log, First: d.Seq / 2, End: d.Seq + 1}}}
+			return &event.TaskRemoved{TSUnixMS: ts, Ranges: []event.SeqRange{{Log: d.Log, First: d.Seq / 2, End: d.Seq + 1}}}
 		}
 	case 4:
-		return &audit.Reviewed{Completed: ts > 3, TSUnixMS: ts, Node: node, RequestID: id, By: "b"}
+		return &event.Reviewed{Completed: ts > 3, TSUnixMS: ts, Node: node, RequestID: id, By: "b"}
 	case 5:
-		return &audit.TaskReleased{TSUnixMS: ts, Node: node, RequestID: id, Replaces: dots}
+		return &event.TaskReleased{TSUnixMS: ts, Node: node, RequestID: id, Replaces: dots}
 	case 6:
-		return &audit.TaskNoted{TSUnixMS: ts, Node: node, RequestID: id, Field: "note", Value: "v", Replaces: dots}
+		return &event.TaskNoted{TSUnixMS: ts, Node: node, RequestID: id, Field: "note", Value: "v", Replaces: dots}
 	}
-	return &audit.Request{TSUnixMS: ts, RequestID: id, Argv: []string{"a"}}
+	return &event.Request{TSUnixMS: ts, RequestID: id, Argv: []string{"a"}}
 }

@@ -3,6 +3,7 @@ package mirror
 import (
 	"errors"
 
+	"auditmesh/audit/holdings"
 	"auditmesh/crdt"
 	"auditmesh/mirror/rows"
 )
@@ -61,7 +62,7 @@ const maxOpen = 20_000
 // inOrder says whether postings may be used: whether a node's logs follow one
 // another in time as they do in order, so that bounds hold for tasks that have
 // records in several.
-func (s *snapshot) inOrder(logs []Held) (single, ok bool, err error) {
+func (s *snapshot) inOrder(logs []holdings.Log) (single, ok bool, err error) {
 	type period struct {
 		log           crdt.Log
 		first, latest uint64
@@ -73,7 +74,7 @@ func (s *snapshot) inOrder(logs []Held) (single, ok bool, err error) {
 		if err != nil {
 			return false, false, err
 		}
-		this := period{rows.LogOf(nameOf(l)), c.StartTime, c.Greatest}
+		this := period{rows.LogOf(holdings.NameOf(l)), c.StartTime, c.Greatest}
 		for _, other := range of[this.log.Node] {
 			single = false
 			earlier, later := other, this

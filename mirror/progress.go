@@ -5,7 +5,9 @@ import (
 
 	"go.uber.org/zap"
 
-	"auditmesh/audit"
+	"auditmesh/audit/holdings"
+	"auditmesh/audit/merkle"
+	"auditmesh/audit/segment"
 	"auditmesh/mirror/rows"
 )
 
@@ -19,7 +21,7 @@ const sayEvery = 10 * time.Second
 
 // round is the fold of all logs until nothing is new.
 type round struct {
-	readers map[audit.LogName]*audit.Reader
+	readers map[merkle.LogName]*segment.Reader
 	records uint64 // folded
 
 	said   time.Time // when progress was looked at last
@@ -28,7 +30,7 @@ type round struct {
 }
 
 func newRound() *round {
-	return &round{readers: make(map[audit.LogName]*audit.Reader), said: time.Now()}
+	return &round{readers: make(map[merkle.LogName]*segment.Reader), said: time.Now()}
 }
 
 func (r *round) close() {
@@ -39,8 +41,8 @@ func (r *round) close() {
 
 // readerAt is a reader of a log at a record: the one of the step before, if it
 // stands there.
-func (r *round) readerAt(log Held, seq uint64) *audit.Reader {
-	name := nameOf(log)
+func (r *round) readerAt(log holdings.Log, seq uint64) *segment.Reader {
+	name := holdings.NameOf(log)
 	reader := r.readers[name]
 	if reader == nil || reader.Seq() != seq {
 		if reader != nil {

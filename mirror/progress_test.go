@@ -7,14 +7,14 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
-	"auditmesh/audit"
+	"auditmesh/audit/event"
 )
 
 // A long round of the fold logs how much is left, how fast it is and when it has
 // caught up; one that merely keeps up logs nothing.
 func TestProgress(t *testing.T) {
 	r := newReplica(t, 1)
-	var batch []audit.Event
+	var batch []event.Event
 	for i := range ManyUnfolded + stepRecords {
 		batch = append(batch, request(byte(i), uint64(i), "x"))
 	}

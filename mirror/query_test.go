@@ -12,7 +12,9 @@ import (
 
 	"pgregory.net/rapid"
 
-	"auditmesh/audit"
+	"auditmesh/audit/event"
+	"auditmesh/audit/holdings"
+	"auditmesh/audit/segment"
 	"auditmesh/crdt"
 	"auditmesh/crdt/crdttest"
 )
@@ -24,30 +26,30 @@ func population(t *testing.T, tasks int) []*replica {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for i := range tasks {
 		r := reps[rng.IntN(2)]
-		id := audit.RequestID{byte(i >> 8), byte(i), byte(rng.IntN(3))}
+		id := event.RequestID{byte(i >> 8), byte(i), byte(rng.IntN(3))}
 		ts := uint64(1000 + rng.IntN(tasks/3))
-		agent, machine := audit.PartyID{byte(rng.IntN(4) << 4)}, audit.PartyID{byte(rng.IntN(3))}
+		agent, machine := event.PartyID{byte(rng.IntN(4) << 4)}, event.PartyID{byte(rng.IntN(3))}
 		argv := []string{[]string{"git", "Make", "ls"}[rng.IntN(3)], []string{"status", "-la", "Über Maß"}[rng.IntN(3)]}
 		if rng.IntN(5) == 0 {
-			r.append(t, &audit.Denial{TSUnixMS: ts, RequestID: id, AgentID: agent, MachineID: machine, Argv: argv, Reason: []string{"exec_disabled", "trust_rejected"}[rng.IntN(2)]})
+			r.append(t, &event.Denial{TSUnixMS: ts, RequestID: id, AgentID: agent, MachineID: machine, Argv: argv, Reason: []string{"exec_disabled", "trust_rejected"}[rng.IntN(2)]})
 		} else {
-			r.append(t, &audit.Request{TSUnixMS: ts, RequestID: id, AgentID: agent, MachineID: machine, Argv: argv})
+			r.append(t, &event.Request{TSUnixMS: ts, RequestID: id, AgentID: agent, MachineID: machine, Argv: argv})
 			if rng.IntN(3) > 0 {
-				r.append(t, &audit.Started{TSUnixMS: ts + 1, RequestID: id, PID: uint32(i)})
+				r.append(t, &event.Started{TSUnixMS: ts + 1, RequestID: id, PID: uint32(i)})
 			}
 			if code := int32(rng.IntN(2)); rng.IntN(2) == 0 {
-				r.append(t, &audit.Exit{TSUnixMS: ts + uint64(rng.IntN(50)) - 20, RequestID: id, Code: &code})
+				r.append(t, &event.Exit{TSUnixMS: ts + uint64(rng.IntN(50)) - 20, RequestID: id, Code: &code})
 			}
 		}
 		switch rng.IntN(8) {
 		case 0:
-			r.append(t, &audit.TaskRemoved{TSUnixMS: ts, RequestID: &id, Reason: "old"})
+			r.append(t, &event.TaskRemoved{TSUnixMS: ts, RequestID: &id, Reason: "old"})
 			if i%2 == 0 { // it is there again
 				code := int32(1)
-				r.append(t, &audit.Started{TSUnixMS: ts + 3, RequestID: id}, &audit.Exit{TSUnixMS: ts + 4, RequestID: id, Code: &code})
+				r.append(t, &event.Started{TSUnixMS: ts + 3, RequestID: id}, &event.Exit{TSUnixMS: ts + 4, RequestID: id, Code: &code})
 			}
 		case 1:
-			reps[0].append(t, &audit.Reviewed{Completed: true, TSUnixMS: ts, Node: peerOf(byte(1 + slices.Index(reps, r))), RequestID: id, By: "ada"})
+			reps[0].append(t, &event.Reviewed{Completed: true, TSUnixMS: ts, Node: peerOf(byte(1 + slices.Index(reps, r))), RequestID: id, By: "ada"})
 		}
 	}
 	reps[0].pull(t, reps[1])
@@ -96,9 +98,9 @@ func TestFiltersAgainstNaive(t *testing.T) {
 // withRanges has removals of ranges, which leave some records of tasks.
 func withRanges(t *testing.T) *replica {
 	r := population(t, 300)[0]
-	name := nameOf(r.log)
+	name := holdings.NameOf(r.log)
 	for _, x := range [][2]uint64{{0, 30}, {60, 90}, {85, 95}, {120, 121}} {
-		r.append(t, &audit.TaskRemoved{TSUnixMS: 1100, Reason: "range", Ranges: []audit.SeqRange{{Log: audit.PartyID(name.ID), First: x[0], End: x[1]}}})
+		r.append(t, &event.TaskRemoved{TSUnixMS: 1100, Reason: "range", Ranges: []event.SeqRange{{Log: event.PartyID(name.ID), First: x[0], End: x[1]}}})
 	}
 	r.fold(t)
 	return r
@@ -110,22 +112,22 @@ func withSuccessor(t *testing.T) *replica {
 	rng := rand.New(rand.NewPCG(3, 4))
 	code := int32(1)
 	for i := range 150 {
-		id := audit.RequestID{0, byte(i), byte(rng.IntN(3))}
+		id := event.RequestID{0, byte(i), byte(rng.IntN(3))}
 		ts := uint64(1000 + rng.IntN(40))
-		old.append(t, &audit.Request{TSUnixMS: ts, RequestID: id, AgentID: audit.PartyID{byte(rng.IntN(4) << 4)}, Argv: []string{"git", "push"}})
+		old.append(t, &event.Request{TSUnixMS: ts, RequestID: id, AgentID: event.PartyID{byte(rng.IntN(4) << 4)}, Argv: []string{"git", "push"}})
 		if i == 0 {
-			next.append(t, &audit.LogSucceeded{TSUnixMS: 1045, Log: audit.PartyID(nameOf(old.log).ID), Reason: "behind"})
+			next.append(t, &event.LogSucceeded{TSUnixMS: 1045, Log: event.PartyID(holdings.NameOf(old.log).ID), Reason: "behind"})
 		}
 		if rng.IntN(2) == 0 {
-			next.append(t, &audit.Started{TSUnixMS: ts + 45, RequestID: id})
+			next.append(t, &event.Started{TSUnixMS: ts + 45, RequestID: id})
 		}
 		switch rng.IntN(4) {
 		case 0:
-			next.append(t, &audit.Exit{TSUnixMS: ts + 46, RequestID: id, Code: &code})
+			next.append(t, &event.Exit{TSUnixMS: ts + 46, RequestID: id, Code: &code})
 		case 1:
-			next.append(t, &audit.TaskRemoved{TSUnixMS: ts + 50, RequestID: &id, Reason: "old"})
+			next.append(t, &event.TaskRemoved{TSUnixMS: ts + 50, RequestID: &id, Reason: "old"})
 		case 2:
-			next.append(t, &audit.Denial{TSUnixMS: ts + 50, RequestID: id, Reason: "exec_disabled", Argv: []string{"ls"}})
+			next.append(t, &event.Denial{TSUnixMS: ts + 50, RequestID: id, Reason: "exec_disabled", Argv: []string{"ls"}})
 		}
 	}
 	viewer.pull(t, next)
@@ -139,12 +141,12 @@ func withSuccessor(t *testing.T) *replica {
 func withRetention(t *testing.T) *replica {
 	r := newReplica(t, 1)
 	for i := range 200 {
-		id := audit.RequestID{0, byte(i)}
-		r.append(t, &audit.Request{TSUnixMS: 1000 + uint64(i%30), RequestID: id, AgentID: audit.PartyID{byte(i%4) << 4}, Argv: []string{"git", "push"}})
+		id := event.RequestID{0, byte(i)}
+		r.append(t, &event.Request{TSUnixMS: 1000 + uint64(i%30), RequestID: id, AgentID: event.PartyID{byte(i%4) << 4}, Argv: []string{"git", "push"}})
 	}
 	for i := range 200 {
-		id, code := audit.RequestID{0, byte(i)}, int32(i%2)
-		r.append(t, &audit.Started{TSUnixMS: 1040 + uint64(i%20), RequestID: id}, &audit.Exit{TSUnixMS: 1050 + uint64(i%20), RequestID: id, Code: &code})
+		id, code := event.RequestID{0, byte(i)}, int32(i%2)
+		r.append(t, &event.Started{TSUnixMS: 1040 + uint64(i%20), RequestID: id}, &event.Exit{TSUnixMS: 1050 + uint64(i%20), RequestID: id, Code: &code})
 	}
 	r.fold(t)
 	if err := r.log.Sign(); err != nil {
@@ -152,11 +154,11 @@ func withRetention(t *testing.T) *replica {
 	}
 	gone := uint64(0)
 	for _, log := range r.h.Logs() {
-		first, err := log.Retirable(audit.Retention{Segments: 2}, time.Now())
+		first, err := log.Retirable(segment.Retention{Segments: 2}, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := r.m.Retire(t.Context(), nameOf(log), first); err != nil {
+		if err := r.m.Retire(t.Context(), holdings.NameOf(log), first); err != nil {
 			t.Fatal(err)
 		}
 		gone += log.First()
@@ -175,17 +177,17 @@ func withTies(t *testing.T) *replica {
 	for node := range 2 {
 		r := newReplica(t, byte(node+1))
 		if node == 1 {
-			r.append(t, &audit.Denial{TSUnixMS: 4_102_444_800_000, RequestID: audit.RequestID{2}, Reason: "exec_disabled"})
+			r.append(t, &event.Denial{TSUnixMS: 4_102_444_800_000, RequestID: event.RequestID{2}, Reason: "exec_disabled"})
 		}
 		for i := range maxTied * 3 / 4 {
-			id := audit.RequestID{0, byte(i * 7), byte(node)}
-			r.append(t, &audit.Request{TSUnixMS: 1050, RequestID: id, AgentID: audit.PartyID{byte(i%3) << 4}, Argv: []string{"git", "push"}})
+			id := event.RequestID{0, byte(i * 7), byte(node)}
+			r.append(t, &event.Request{TSUnixMS: 1050, RequestID: id, AgentID: event.PartyID{byte(i%3) << 4}, Argv: []string{"git", "push"}})
 			if i%50 == 0 {
-				r.append(t, &audit.Exit{TSUnixMS: 1050, RequestID: id, Code: &code})
+				r.append(t, &event.Exit{TSUnixMS: 1050, RequestID: id, Code: &code})
 			}
 		}
-		r.append(t, &audit.Denial{TSUnixMS: 1049, RequestID: audit.RequestID{byte(node)}, Reason: "exec_disabled"})
-		r.append(t, &audit.Denial{TSUnixMS: 1060, RequestID: audit.RequestID{1, byte(node)}, Reason: "exec_disabled"})
+		r.append(t, &event.Denial{TSUnixMS: 1049, RequestID: event.RequestID{byte(node)}, Reason: "exec_disabled"})
+		r.append(t, &event.Denial{TSUnixMS: 1060, RequestID: event.RequestID{1, byte(node)}, Reason: "exec_disabled"})
 		viewer.pull(t, r)
 	}
 	viewer.fold(t)
@@ -291,9 +293,9 @@ func BenchmarkScanBudget(b *testing.B) {
 	r := newReplica(b, 1)
 	code := int32(0)
 	for i := range 20_000 {
-		id, ts := audit.RequestID{byte(i >> 16), byte(i >> 8), byte(i)}, uint64(1000+i)
-		r.append(b, &audit.Request{TSUnixMS: ts, RequestID: id, Argv: []string{"git", "status", "--short", "--branch", "."}},
-			&audit.Started{TSUnixMS: ts, RequestID: id, PID: uint32(i)}, &audit.Exit{TSUnixMS: ts + 1, RequestID: id, Code: &code})
+		id, ts := event.RequestID{byte(i >> 16), byte(i >> 8), byte(i)}, uint64(1000+i)
+		r.append(b, &event.Request{TSUnixMS: ts, RequestID: id, Argv: []string{"git", "status", "--short", "--branch", "."}},
+			&event.Started{TSUnixMS: ts, RequestID: id, PID: uint32(i)}, &event.Exit{TSUnixMS: ts + 1, RequestID: id, Code: &code})
 	}
 	r.fold(b)
 	for b.Loop() {

@@ -1,6 +1,8 @@
 package mirror
 
-import "auditmesh/mirror/rows"
+import (
+	"auditmesh/mirror/rows"
+)
 
 // recentTasks remembers the first records of the tasks that the fold met last, so
 // that the rows of their later records can have them as a hint, without reading.

@@ -8,14 +8,17 @@ import (
 	"slices"
 	"strings"
 
-	"auditmesh/audit"
+	"auditmesh/audit/event"
+	"auditmesh/audit/holdings"
+	"auditmesh/audit/merkle"
+	"auditmesh/audit/segment"
 	"auditmesh/crdt"
 	"auditmesh/mirror/rows"
 )
 
 // RecordRef is where a record stands, and its recorded time.
 type RecordRef struct {
-	Log  audit.LogName
+	Log  merkle.LogName
 	Seq  uint64
 	Time uint64
 }
@@ -23,8 +26,8 @@ type RecordRef struct {
 // Newest finds the newest records by recorded time that fit the filter, newest
 // first: at most limit. It also returns how far each log was folded then, where a
 // follower goes on. It goes back as far as it must, until ctx ends.
-func (m *Mirror) Newest(ctx context.Context, f Filter, limit int) (refs []RecordRef, vector map[audit.LogName]uint64, err error) {
-	lines := blocks{m.holdings, make(map[audit.LogName]block)}
+func (m *Mirror) Newest(ctx context.Context, f Filter, limit int) (refs []RecordRef, vector map[merkle.LogName]uint64, err error) {
+	lines := blocks{m.holdings, make(map[merkle.LogName]block)}
 	err = m.read(func(s *snapshot) error {
 		if vector, err = m.vector(s); err != nil {
 			return err
@@ -42,7 +45,7 @@ func (m *Mirror) Newest(ctx context.Context, f Filter, limit int) (refs []Record
 			}
 			if f.readsLines() {
 				line, err := lines.line(ref.Log, ref.Seq)
-				if errors.Is(err, audit.ErrRetired) {
+				if errors.Is(err, segment.ErrRetired) {
 					continue // just now
 				}
 				if err != nil {
@@ -67,7 +70,7 @@ func (f Filter) readsLines() bool {
 // MatchRecord says whether a record fits, which stands at a time: of the fields
 // that a record has no part of (States, Unreviewed, Removed) nothing is asked. An
 // unreadable one fits by its node, its time and its text.
-func (f Filter) MatchRecord(log audit.LogName, time uint64, line []byte) bool {
+func (f Filter) MatchRecord(log merkle.LogName, time uint64, line []byte) bool {
 	if len(f.Nodes) > 0 && !slices.Contains(f.Nodes, log.Peer) || time < f.Since || f.Until > 0 && time >= f.Until {
 		return false
 	}
@@ -75,10 +78,10 @@ func (f Filter) MatchRecord(log audit.LogName, time uint64, line []byte) bool {
 		return true
 	}
 	var it crdt.Item
-	var event, reason string
+	var name, reason string
 	text := string(line)
-	if e, err := audit.Decode(line); err == nil {
-		event = e.Name()
+	if e, err := event.Decode(line); err == nil {
+		name = e.Name()
 		op, ok := rows.Operation(rows.LogOf(log), 0, e)
 		if ok && op.Task != (crdt.TaskKey{}) {
 			it.RequestID = hex.EncodeToString(op.Task.Request[:])
@@ -96,15 +99,15 @@ func (f Filter) MatchRecord(log audit.LogName, time uint64, line []byte) bool {
 		}
 	}
 	return hasPrefix(it.AgentID, f.Agents) && hasPrefix(it.MachineID, f.Machines) && hasPrefix(it.RequestID, f.Requests) &&
-		(len(f.Events) == 0 || slices.Contains(f.Events, event)) && (len(f.Reasons) == 0 || slices.Contains(f.Reasons, reason)) &&
+		(len(f.Events) == 0 || slices.Contains(f.Events, name)) && (len(f.Reasons) == 0 || slices.Contains(f.Reasons, reason)) &&
 		(f.Text == "" || ContainsText(text, f.Text))
 }
 
 // blocks reads lines of several logs, each mostly backwards: of each log it
 // keeps one run of lines.
 type blocks struct {
-	holdings *Holdings
-	of       map[audit.LogName]block
+	holdings *holdings.Holdings
+	of       map[merkle.LogName]block
 }
 
 type block struct {
@@ -114,7 +117,7 @@ type block struct {
 
 const blockLines = 256 // as far apart as places from which a log can be read
 
-func (b *blocks) line(name audit.LogName, seq uint64) ([]byte, error) {
+func (b *blocks) line(name merkle.LogName, seq uint64) ([]byte, error) {
 	have := b.of[name]
 	if seq < have.first || seq >= have.first+uint64(len(have.lines)) {
 		var err error
@@ -127,10 +130,10 @@ func (b *blocks) line(name audit.LogName, seq uint64) ([]byte, error) {
 }
 
 // read reads the lines of the record's block up to the record.
-func (b *blocks) read(name audit.LogName, seq uint64) (out block, err error) {
+func (b *blocks) read(name merkle.LogName, seq uint64) (out block, err error) {
 	l, ok := b.holdings.Log(name)
 	if !ok || seq < l.First() {
-		return out, audit.ErrRetired
+		return out, segment.ErrRetired
 	}
 	out.first = max(l.First(), seq/blockLines*blockLines)
 	r := l.Reader(out.first)

@@ -10,7 +10,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 
-	"auditmesh/audit"
+	"auditmesh/audit/holdings"
+	"auditmesh/audit/merkle"
 )
 
 // plainRecord is a record as a program reads it that knows nothing of events.
@@ -35,7 +36,7 @@ func plainRecords(t *testing.T, r *replica) (list []plainRecord) {
 			if err := json.Unmarshal(rec.Line, &p.field); err != nil {
 				t.Fatal(err)
 			}
-			p.ref = RecordRef{nameOf(l), rec.Seq, uint64(p.field["ts_unix_ms"].(float64))}
+			p.ref = RecordRef{holdings.NameOf(l), rec.Seq, uint64(p.field["ts_unix_ms"].(float64))}
 			list = append(list, p)
 		}
 	}
@@ -102,7 +103,7 @@ func TestNewestAgainstNaive(t *testing.T) {
 					t.Fatalf("%d records, want %d: %v\n%v\n%v", len(got), min(limit, len(want)), err, got, want)
 				}
 				for _, l := range r.h.Logs() {
-					if vector[nameOf(l)] != l.Size() {
+					if vector[holdings.NameOf(l)] != l.Size() {
 						t.Errorf("the vector is %v", vector)
 					}
 				}
@@ -113,7 +114,7 @@ func TestNewestAgainstNaive(t *testing.T) {
 
 // An unreadable line fits by its node, its time and its text alone.
 func TestUnreadableRecordFits(t *testing.T) {
-	log, line := audit.LogName{Peer: peerOf(1)}, []byte(`{"half of a rec`)
+	log, line := merkle.LogName{Peer: peerOf(1)}, []byte(`{"half of a rec`)
 	if !(Filter{Text: "half", Nodes: []string{peerOf(1)}}).MatchRecord(log, 5, line) {
 		t.Error("its text is not found")
 	}

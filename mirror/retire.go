@@ -5,7 +5,8 @@ import (
 	"errors"
 	"fmt"
 
-	"auditmesh/audit"
+	"auditmesh/audit/holdings"
+	"auditmesh/audit/merkle"
 	"auditmesh/mirror/rows"
 )
 
@@ -14,7 +15,7 @@ import (
 // view is always a fold of lines that are held. A crash in between leaves lines
 // that the view lacks; after the next Open that is found, and the view rebuilt.
 // While the fold has not come so far, nothing is done.
-func (m *Mirror) Retire(ctx context.Context, name audit.LogName, first uint64) error {
+func (m *Mirror) Retire(ctx context.Context, name merkle.LogName, first uint64) error {
 	log, ok := m.holdings.Log(name)
 	if !ok || first <= log.First() {
 		return nil
@@ -41,11 +42,11 @@ func (m *Mirror) Retire(ctx context.Context, name audit.LogName, first uint64) e
 
 // undoStep takes the next records before first out of the view, and says
 // whether there may be more.
-func (m *Mirror) undoStep(log Held, first uint64) (bool, error) {
+func (m *Mirror) undoStep(log holdings.Log, first uint64) (bool, error) {
 	m.stepping.Lock()
 	defer m.stepping.Unlock()
 	return withFewer(func(records int) (bool, error) {
-		step, err := m.store.Undo(rows.LogOf(nameOf(log)))
+		step, err := m.store.Undo(rows.LogOf(holdings.NameOf(log)))
 		if err != nil {
 			return false, err
 		}
@@ -72,7 +73,7 @@ func (m *Mirror) undoStep(log Held, first uint64) (bool, error) {
 var errNotFolded = errors.New("the view has not come so far yet")
 
 // isRetiring says whether the records of a log before first are on their way out.
-func (m *Mirror) isRetiring(name audit.LogName, first uint64) bool {
+func (m *Mirror) isRetiring(name merkle.LogName, first uint64) bool {
 	m.retiring.Lock()
 	defer m.retiring.Unlock()
 	return first <= m.retiringTo[name]

@@ -5,7 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"auditmesh/audit"
+	"auditmesh/audit/holdings"
+	"auditmesh/audit/segment"
 	"auditmesh/mirror/rows"
 )
 
@@ -34,14 +35,14 @@ func TestRetire(t *testing.T) {
 	retired := 0
 	for keep := 12; keep > 0; keep -= 2 {
 		for _, log := range r.h.Logs() {
-			first, err := log.Retirable(audit.Retention{Segments: keep}, time.Now())
+			first, err := log.Retirable(segment.Retention{Segments: keep}, time.Now())
 			if err != nil {
 				t.Fatal(err)
 			}
 			if first > log.First() {
 				retired++
 			}
-			if err := r.m.Retire(t.Context(), nameOf(log), first); err != nil || log.First() != first {
+			if err := r.m.Retire(t.Context(), holdings.NameOf(log), first); err != nil || log.First() != first {
 				t.Fatalf("first is %d, want %d: %v", log.First(), first, err)
 			}
 			r.append(t, request(byte(keep), 2000, "later"))
@@ -78,7 +79,7 @@ func TestRetireCrash(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, want, _ := r.deep(t)
-	first, err := r.log.Retirable(audit.Retention{Segments: 2}, time.Now())
+	first, err := r.log.Retirable(segment.Retention{Segments: 2}, time.Now())
 	if err != nil || first == 0 {
 		t.Fatal(first, err)
 	}

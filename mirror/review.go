@@ -1,6 +1,8 @@
 package mirror
 
-import "auditmesh/crdt"
+import (
+	"auditmesh/crdt"
+)
 
 // Reviewable is a task as a reviewer sees it: what a release or a write takes the
 // place of, as far as is known here.

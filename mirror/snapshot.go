@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 
+	"auditmesh/audit/holdings"
 	"auditmesh/crdt"
 	"auditmesh/mirror/rows"
 )
@@ -29,8 +30,8 @@ func (m *Mirror) read(f func(*snapshot) error) error {
 }
 
 // cursorOf is which records of a held log are folded: none yet, if there is no cursor.
-func cursorOf(tx *rows.Tx, log Held) (rows.Cursor, error) {
-	c, ok, err := tx.Cursor(rows.LogOf(nameOf(log)))
+func cursorOf(tx *rows.Tx, log holdings.Log) (rows.Cursor, error) {
+	c, ok, err := tx.Cursor(rows.LogOf(holdings.NameOf(log)))
 	if err == nil && !ok {
 		c = rows.Cursor{First: log.First(), Size: log.First()}
 	}

@@ -1,10 +1,13 @@
 package mirror
 
-import "auditmesh/audit"
+import (
+	"auditmesh/audit/holdings"
+	"auditmesh/audit/merkle"
+)
 
 // LogStatus is how far one log is held and folded.
 type LogStatus struct {
-	Name       audit.LogName
+	Name       merkle.LogName
 	First      uint64
 	Size       uint64 // durable here
 	Signed     uint64 // of which a checkpoint is kept
@@ -17,8 +20,8 @@ type LogStatus struct {
 // Status is one state of the view with the vector that it is the fold of.
 type Status struct {
 	Logs     []LogStatus
-	Digest   audit.Hash // of the folded sizes
-	Holdings audit.Hash
+	Digest   merkle.Hash // of the folded sizes
+	Holdings merkle.Hash
 }
 
 // Status is the state of the view. Its digests are of what is folded.
@@ -31,9 +34,9 @@ func (m *Mirror) Status() (st Status, err error) {
 }
 
 func (m *Mirror) status(s *snapshot) (st Status, err error) {
-	var states []audit.LogState
+	var states []merkle.LogState
 	for _, l := range m.holdings.Logs() {
-		name := nameOf(l)
+		name := holdings.NameOf(l)
 		c, err := cursorOf(s.tx, l)
 		if err != nil {
 			return st, err
@@ -43,15 +46,15 @@ func (m *Mirror) status(s *snapshot) (st Status, err error) {
 		if err != nil {
 			return st, err
 		}
-		states = append(states, audit.LogState{Name: name, First: c.First, Size: c.Size, Root: root})
+		states = append(states, merkle.LogState{Name: name, First: c.First, Size: c.Size, Root: root})
 	}
-	st.Digest, st.Holdings = audit.Digests(states)
+	st.Digest, st.Holdings = merkle.Digests(states)
 	return st, nil
 }
 
 // Deep is the status with the hash of the view and the number of its tasks, all
 // of one state. It goes through the whole view.
-func (m *Mirror) Deep() (st Status, viewHash audit.Hash, tasks uint64, err error) {
+func (m *Mirror) Deep() (st Status, viewHash merkle.Hash, tasks uint64, err error) {
 	err = m.read(func(s *snapshot) error {
 		if st, err = m.status(s); err != nil {
 			return err

@@ -7,14 +7,14 @@ import (
 
 	"github.com/go-json-experiment/json"
 
-	"auditmesh/audit"
+	"auditmesh/audit/merkle"
 	"auditmesh/crdt"
 )
 
 // hashOf is the view hash and the number of tasks: SHA-256 over a line that names
 // the fold's version, and the JSON of each task in the order of node and request
 // id, a line each (docs/formats.md).
-func hashOf(list *crdt.TaskList) (audit.Hash, uint64, error) {
+func hashOf(list *crdt.TaskList) (merkle.Hash, uint64, error) {
 	h := sha256.New()
 	fmt.Fprintf(h, "auditmesh view v%s\n", crdt.FoldVersion)
 	tasks := uint64(0)
@@ -27,9 +27,9 @@ func hashOf(list *crdt.TaskList) (audit.Hash, uint64, error) {
 		return writeItem(h, it)
 	})
 	if err != nil {
-		return audit.Hash{}, 0, err
+		return merkle.Hash{}, 0, err
 	}
-	return audit.Hash(h.Sum(nil)), tasks, nil
+	return merkle.Hash(h.Sum(nil)), tasks, nil
 }
 
 func writeItem(w io.Writer, it crdt.Item) error {

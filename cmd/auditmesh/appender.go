@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"auditmesh/audit"
+	"auditmesh/audit/event"
 	"auditmesh/internal/api"
 	"auditmesh/internal/node"
 )
@@ -71,8 +72,8 @@ func (p *appender) direct(ctx context.Context, inputs [][]byte) (out []api.Appen
 }
 
 // append commits one event. With auditing disabled it is a no-op, as in x0x.
-func (p *appender) append(ctx context.Context, e audit.Event) error {
-	line, err := audit.Encode(e)
+func (p *appender) append(ctx context.Context, e event.Event) error {
+	line, err := event.Encode(e)
 	if err != nil {
 		return err
 	}
@@ -87,7 +88,7 @@ func (p *appender) append(ctx context.Context, e audit.Event) error {
 }
 
 // identity is who exec acts as.
-func (p *appender) identity() (agent, machine audit.PartyID, err error) {
+func (p *appender) identity() (agent, machine event.PartyID, err error) {
 	id, err := node.EnsureIdentity(p.cfg)
 	if err != nil {
 		return agent, machine, fmt.Errorf("who runs this cannot be said: %w", err)

@@ -14,7 +14,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
-	"auditmesh/audit"
+	"auditmesh/audit/event"
 	"auditmesh/internal/api"
 	"auditmesh/internal/node"
 	"auditmesh/mirror"
@@ -127,8 +127,8 @@ func (n *demoNode) exec(ctx context.Context, argv ...string) error {
 	defer sink.Close()
 	id := n.node.Identity()
 	x := execution{
-		append: func(ctx context.Context, e audit.Event) error {
-			line, err := audit.Encode(e)
+		append: func(ctx context.Context, e event.Event) error {
+			line, err := event.Encode(e)
 			if err != nil {
 				return err
 			}
@@ -222,7 +222,7 @@ func (d *demo) offline(n *demoNode) (err error) {
 	}
 	defer sink.Close()
 	x := execution{
-		append: func(ctx context.Context, e audit.Event) error { _, err := log.Append(ctx, e); return err },
+		append: func(ctx context.Context, e event.Event) error { _, err := log.Append(ctx, e); return err },
 		agent:  id.Raw, machine: id.Raw, stdin: sink, stdout: sink, stderr: sink,
 	}
 	_, err = x.run(d.a.ctx, []string{"hostname"})

@@ -17,7 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"auditmesh/audit"
+	"auditmesh/audit/event"
 )
 
 type execCmd struct {
@@ -102,8 +102,8 @@ func defaultAction(sig syscall.Signal) {
 
 // execution runs one command under audit.
 type execution struct {
-	append         func(context.Context, audit.Event) error
-	agent, machine audit.PartyID
+	append         func(context.Context, event.Event) error
+	agent, machine event.PartyID
 	failOpen       bool
 	stdin          *os.File
 	stdout, stderr *os.File
@@ -112,7 +112,7 @@ type execution struct {
 
 // outcome is how a command ended.
 type outcome struct {
-	id     audit.RequestID
+	id     event.RequestID
 	ran    bool
 	code   int
 	signal syscall.Signal
@@ -136,12 +136,12 @@ func (x *execution) run(ctx context.Context, argv []string) (o outcome, err erro
 	for i, arg := range argv {
 		recorded[i] = recordable(arg)
 	}
-	err = x.append(ctx, &audit.Request{TSUnixMS: nowMS(), RequestID: o.id, AgentID: x.agent, MachineID: x.machine, Argv: recorded})
+	err = x.append(ctx, &event.Request{TSUnixMS: nowMS(), RequestID: o.id, AgentID: x.agent, MachineID: x.machine, Argv: recorded})
 	if err != nil && !x.failOpen {
 		return o, &notRecordedError{err}
 	}
 	var late []error // records of this execution that were not committed
-	note := func(e audit.Event) {
+	note := func(e event.Event) {
 		if err := x.append(ctx, e); err != nil {
 			late = append(late, fmt.Errorf("the %s of this command was not recorded: %w", e.Name(), err))
 		}
@@ -169,7 +169,7 @@ func (x *execution) run(ctx context.Context, argv []string) (o outcome, err erro
 	begin := time.Now()
 	if err := cmd.Start(); err != nil {
 		io.abandon()
-		note(&audit.Denial{TSUnixMS: nowMS(), RequestID: o.id, AgentID: x.agent, MachineID: x.machine, Argv: recorded, Reason: "spawn_failed"})
+		note(&event.Denial{TSUnixMS: nowMS(), RequestID: o.id, AgentID: x.agent, MachineID: x.machine, Argv: recorded, Reason: "spawn_failed"})
 		return o, errors.Join(append([]error{err}, late...)...)
 	}
 	o.ran = true
@@ -177,11 +177,11 @@ func (x *execution) run(ctx context.Context, argv []string) (o outcome, err erro
 	if x.forward {
 		caught.forward(cmd.Process, io.own)
 	}
-	note(&audit.Started{TSUnixMS: nowMS(), RequestID: o.id, PID: uint32(cmd.Process.Pid)})
+	note(&event.Started{TSUnixMS: nowMS(), RequestID: o.id, PID: uint32(cmd.Process.Pid)})
 	waitErr := cmd.Wait()
 	took := time.Since(begin)
 	out, errBytes := stop()
-	exit := &audit.Exit{TSUnixMS: nowMS(), RequestID: o.id, DurationMS: uint64(took.Milliseconds()), StdoutBytes: out, StderrBytes: errBytes}
+	exit := &event.Exit{TSUnixMS: nowMS(), RequestID: o.id, DurationMS: uint64(took.Milliseconds()), StdoutBytes: out, StderrBytes: errBytes}
 	status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
 	switch {
 	case !ok:

@@ -6,7 +6,8 @@ import (
 	"reflect"
 	"strings"
 
-	"auditmesh/audit"
+	"auditmesh/audit/event"
+	"auditmesh/audit/merkle"
 	"auditmesh/internal/api"
 	"auditmesh/mirror"
 )
@@ -73,7 +74,7 @@ func (a *app) resolveNode(s string) (string, error) {
 	if s == "" {
 		return "", nil
 	}
-	if _, err := audit.PeerKey(s); err == nil {
+	if _, err := merkle.PeerKey(s); err == nil {
 		return s, nil
 	}
 	st, err := a.client().Status(a.ctx, false)
@@ -105,7 +106,7 @@ func logText(l api.LogLine) string {
 	if line == "" {
 		line = string(l.LineBase64)
 	}
-	e, err := audit.Decode([]byte(line))
+	e, err := event.Decode([]byte(line))
 	if err != nil {
 		return fmt.Sprintf("%s  unreadable        %s", prefix, printable(truncate(line, 200)))
 	}
@@ -114,19 +115,19 @@ func logText(l api.LogLine) string {
 }
 
 // describe is an event's task and what it says, in short.
-func describe(e audit.Event) (id, text string) {
+func describe(e event.Event) (id, text string) {
 	switch e := e.(type) {
-	case *audit.Request:
+	case *event.Request:
 		return short(e.RequestID.String()), printableArgv(e.Argv)
-	case *audit.Started:
+	case *event.Started:
 		return short(e.RequestID.String()), fmt.Sprintf("pid %d", e.PID)
-	case *audit.Warning:
+	case *event.Warning:
 		text = printable(e.Kind)
 		if e.Bytes != nil {
 			text += " at " + bytesText(*e.Bytes)
 		}
 		return short(e.RequestID.String()), text
-	case *audit.Exit:
+	case *event.Exit:
 		end := "ended"
 		if e.Code != nil {
 			end = fmt.Sprintf("exit %d", *e.Code)
@@ -135,20 +136,20 @@ func describe(e audit.Event) (id, text string) {
 			end = fmt.Sprintf("signal %d", *e.Signal)
 		}
 		return short(e.RequestID.String()), fmt.Sprintf("%s after %s, %s out, %s err", end, duration(e.DurationMS), bytesText(e.StdoutBytes), bytesText(e.StderrBytes))
-	case *audit.Denial:
+	case *event.Denial:
 		return short(e.RequestID.String()), fmt.Sprintf("%s: %s", printable(e.Reason), printableArgv(e.Argv))
-	case *audit.Application:
+	case *event.Application:
 		if e.HasRequest {
 			id = short(e.RequestID.String())
 		}
 		return id, printable(truncate(string(e.Body), 200))
-	case *audit.FollowBytes:
+	case *event.FollowBytes:
 		return "", fmt.Sprintf("byte %d of %s: %s", e.Offset, printable(e.Path), printable(truncate(string(e.Line), 200)))
-	case *audit.FollowGap:
+	case *event.FollowGap:
 		return "", fmt.Sprintf("from byte %d of %s: %s", e.Offset, printable(e.Path), printable(e.Reason))
-	case *audit.LogWriteFailed:
+	case *event.LogWriteFailed:
 		return "", fmt.Sprintf("for %s, %d events refused, %d in doubt: %s", duration(e.TSUnixMS-min(e.Since, e.TSUnixMS)), e.Refused, e.InDoubt, printable(e.Error))
-	case *audit.DiskSpaceLow:
+	case *event.DiskSpaceLow:
 		return "", fmt.Sprintf("%s free, the floor is %s", bytesText(e.Free), bytesText(e.Floor))
 	default:
 		return "", ""

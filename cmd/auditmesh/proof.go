@@ -5,7 +5,7 @@ import (
 	"io"
 	"os"
 
-	"auditmesh/audit"
+	"auditmesh/audit/merkle"
 	"auditmesh/internal/api"
 )
 
@@ -79,7 +79,7 @@ func (c *proofCheckCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	p, err := audit.ParseProof(raw)
+	p, err := merkle.ParseProof(raw)
 	if err != nil {
 		return fmt.Errorf("this proves nothing: %w", err)
 	}

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"auditmesh/audit"
-	"auditmesh/internal/durable"
+	"auditmesh/audit/disk"
 )
 
 type verifyCmd struct {
@@ -34,7 +34,7 @@ func (c *verifyCmd) Run(a *app) error {
 		if err != nil {
 			return err
 		}
-		sealed, err := audit.SealedLogs(durable.OS{}, cfg.LogPath())
+		sealed, err := audit.SealedLogs(disk.OS{}, cfg.LogPath())
 		if err != nil {
 			return err
 		}

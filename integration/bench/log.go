@@ -14,7 +14,9 @@ import (
 	"time"
 
 	"auditmesh/audit"
-	"auditmesh/internal/durable"
+	"auditmesh/audit/disk"
+	"auditmesh/audit/event"
+	"auditmesh/audit/merkle"
 )
 
 // logCommand measures what an operator does with a long log: verify it beside
@@ -62,17 +64,17 @@ func makeLog(o audit.Options, records int) error {
 	var line []byte
 	code := int32(0)
 	for i := range records {
-		id, ts := audit.RequestID{byte(i / 3), byte(i / 3 >> 8), byte(i / 3 >> 16), byte(i / 3 >> 24)}, uint64(1_795_000_000_000+i)
-		var e audit.Event
+		id, ts := event.RequestID{byte(i / 3), byte(i / 3 >> 8), byte(i / 3 >> 16), byte(i / 3 >> 24)}, uint64(1_795_000_000_000+i)
+		var e event.Event
 		switch i % 3 {
 		case 0:
-			e = &audit.Request{TSUnixMS: ts, RequestID: id, Argv: []string{"git", "status", "--short", "--branch", "."}, TimeoutMS: 30000}
+			e = &event.Request{TSUnixMS: ts, RequestID: id, Argv: []string{"git", "status", "--short", "--branch", "."}, TimeoutMS: 30000}
 		case 1:
-			e = &audit.Started{TSUnixMS: ts, RequestID: id, PID: uint32(i)}
+			e = &event.Started{TSUnixMS: ts, RequestID: id, PID: uint32(i)}
 		default:
-			e = &audit.Exit{TSUnixMS: ts, RequestID: id, Code: &code, DurationMS: 12, StdoutBytes: 345}
+			e = &event.Exit{TSUnixMS: ts, RequestID: id, Code: &code, DurationMS: 12, StdoutBytes: 345}
 		}
-		if line, err = audit.AppendLine(line[:0], e); err != nil {
+		if line, err = event.AppendLine(line[:0], e); err != nil {
 			return err
 		}
 		if _, err := w.Write(line); err != nil {
@@ -85,7 +87,7 @@ func makeLog(o audit.Options, records int) error {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	if err := audit.InitSignedState(durable.OS{}, o.SignedPath, audit.PeerID(o.Key.Public().(ed25519.PublicKey))); err != nil {
+	if err := audit.InitSignedState(disk.OS{}, o.SignedPath, merkle.PeerID(o.Key.Public().(ed25519.PublicKey))); err != nil {
 		return err
 	}
 	l, err := audit.Open(o)
@@ -254,7 +256,7 @@ func (s *sample) find(l *audit.Log) error {
 			return err
 		}
 		bySeq = append(bySeq, since(start))
-		e, err := audit.Decode(rec.Line)
+		e, err := event.Decode(rec.Line)
 		r.Close()
 		if err != nil {
 			return err

@@ -16,7 +16,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 	_ "modernc.org/sqlite" // registers the driver
 
-	"auditmesh/audit"
+	"auditmesh/audit/event"
 )
 
 // peer is a durable store that others build logs on.
@@ -76,7 +76,7 @@ func (s *store) append(n int) error {
 	lines := make([][]byte, s.batch)
 	for i := range lines {
 		var err error
-		if lines[i], err = audit.Encode(event(n*s.batch + i)); err != nil {
+		if lines[i], err = event.Encode(nthEvent(n*s.batch + i)); err != nil {
 			return err
 		}
 	}

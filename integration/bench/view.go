@@ -14,7 +14,8 @@ import (
 	"go.uber.org/zap"
 
 	"auditmesh/audit"
-	"auditmesh/internal/durable"
+	"auditmesh/audit/disk"
+	"auditmesh/audit/holdings"
 	"auditmesh/mirror"
 )
 
@@ -115,9 +116,9 @@ func viewResult(fold foldSample, asked querySample, late latencySample) result {
 // memoryLimit is the node's own default.
 const memoryLimit = 400 << 20
 
-func openView(dir string) (*mirror.Holdings, *mirror.Mirror, error) {
+func openView(dir string) (*holdings.Holdings, *mirror.Mirror, error) {
 	debug.SetMemoryLimit(memoryLimit)
-	h, err := mirror.OpenHoldings(mirror.HoldingsOptions{FS: durable.OS{}, Dir: dir + "/copies", Evidence: dir + "/evidence", Logger: zap.NewNop()})
+	h, err := holdings.Open(holdings.Options{FS: disk.OS{}, Dir: dir + "/copies", Evidence: dir + "/evidence", Logger: zap.NewNop()})
 	if err != nil {
 		return nil, nil, err
 	}

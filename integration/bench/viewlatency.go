@@ -11,7 +11,9 @@ import (
 	"go.uber.org/zap"
 
 	"auditmesh/audit"
-	"auditmesh/internal/durable"
+	"auditmesh/audit/disk"
+	"auditmesh/audit/holdings"
+	"auditmesh/audit/merkle"
 	"auditmesh/mirror"
 )
 
@@ -34,14 +36,14 @@ func viewLatency(ctx context.Context, dir string, events int) error {
 	if err := errors.Join(os.RemoveAll(dir+"/own"), os.RemoveAll(dir+"/own-state")); err != nil {
 		return err
 	}
-	if err := audit.InitSignedState(durable.OS{}, o.SignedPath, audit.PeerID(key.Public().(ed25519.PublicKey))); err != nil {
+	if err := audit.InitSignedState(disk.OS{}, o.SignedPath, merkle.PeerID(key.Public().(ed25519.PublicKey))); err != nil {
 		return err
 	}
 	log, err := audit.Open(o)
 	if err != nil {
 		return err
 	}
-	h, err := mirror.OpenHoldings(mirror.HoldingsOptions{FS: durable.OS{}, Dir: dir + "/copies", Evidence: dir + "/evidence", Own: log, Logger: zap.NewNop()})
+	h, err := holdings.Open(holdings.Options{FS: disk.OS{}, Dir: dir + "/copies", Evidence: dir + "/evidence", Own: log, Logger: zap.NewNop()})
 	if err != nil {
 		return err
 	}
@@ -64,7 +66,7 @@ func viewLatency(ctx context.Context, dir string, events int) error {
 		var err error
 		for i := 0; i < events && err == nil; i++ {
 			<-ticker.C
-			_, err = log.Append(ctx, event(i))
+			_, err = log.Append(ctx, nthEvent(i))
 			committed[i] = time.Now()
 		}
 		appended <- err

@@ -14,7 +14,9 @@ import (
 	"time"
 
 	"auditmesh/audit"
-	"auditmesh/internal/durable"
+	"auditmesh/audit/disk"
+	"auditmesh/audit/event"
+	"auditmesh/audit/merkle"
 	"auditmesh/mirror"
 )
 
@@ -30,19 +32,19 @@ func viewKey(node int) ed25519.PrivateKey {
 	return ed25519.NewKeyFromSeed(bytes.Repeat([]byte{byte(node + 1)}, ed25519.SeedSize))
 }
 
-func requestID(task int) (id audit.RequestID) {
+func requestID(task int) (id event.RequestID) {
 	binary.LittleEndian.PutUint64(id[:], uint64(task)*0x9e3779b97f4a7c15)
 	binary.BigEndian.PutUint64(id[8:], uint64(task))
 	return id
 }
 
-func agentID(task int) audit.PartyID { return audit.PartyID{byte(task * 7 % viewAgents), 0xa9} }
+func agentID(task int) event.PartyID { return event.PartyID{byte(task * 7 % viewAgents), 0xa9} }
 
 // makeCopies writes the logs of twenty nodes, signed, as copies of them stand.
 func makeCopies(dir string, records int) error {
 	for node := range viewNodes {
 		key := viewKey(node)
-		name := audit.PeerID(key.Public().(ed25519.PublicKey))
+		name := merkle.PeerID(key.Public().(ed25519.PublicKey))
 		o := audit.Options{Path: dir + "/making/audit.jsonl", SignedPath: dir + "/making-state/signed.json", Key: key}
 		if err := os.MkdirAll(filepath.Dir(o.Path), 0o700); err != nil {
 			return err
@@ -50,7 +52,7 @@ func makeCopies(dir string, records int) error {
 		if err := writeNode(o.Path, node, records/3); err != nil {
 			return err
 		}
-		if err := audit.InitSignedState(durable.OS{}, o.SignedPath, name); err != nil {
+		if err := audit.InitSignedState(disk.OS{}, o.SignedPath, name); err != nil {
 			return err
 		}
 		l, err := audit.Open(o)
@@ -86,28 +88,28 @@ func writeNode(path string, node, tasks int) error {
 	}
 	w := bufio.NewWriterSize(f, 1<<20)
 	var line []byte
-	put := func(e audit.Event) {
+	put := func(e event.Event) {
 		if err == nil {
-			if line, err = audit.AppendLine(line[:0], e); err == nil {
+			if line, err = event.AppendLine(line[:0], e); err == nil {
 				_, err = w.Write(line)
 			}
 		}
 	}
-	machine := audit.PartyID(viewKey(node).Public().(ed25519.PublicKey))
+	machine := event.PartyID(viewKey(node).Public().(ed25519.PublicKey))
 	for task := node; task < tasks; task += viewNodes {
 		ts, argv := uint64(firstTime+task), []string{"git", "status", "--short", "--branch", "dir" + strconv.Itoa(task%1000)}
 		if task%100 == 99 {
-			put(&audit.Denial{TSUnixMS: ts, RequestID: requestID(task), AgentID: agentID(task), MachineID: machine, Argv: argv, Reason: "argv_not_allowed"})
+			put(&event.Denial{TSUnixMS: ts, RequestID: requestID(task), AgentID: agentID(task), MachineID: machine, Argv: argv, Reason: "argv_not_allowed"})
 		} else {
-			put(&audit.Request{TSUnixMS: ts, RequestID: requestID(task), AgentID: agentID(task), MachineID: machine, Argv: argv, TimeoutMS: 30000})
+			put(&event.Request{TSUnixMS: ts, RequestID: requestID(task), AgentID: agentID(task), MachineID: machine, Argv: argv, TimeoutMS: 30000})
 		}
 		if old := task - viewDelay; old >= 0 && old%100 != 99 {
 			code := int32(0)
 			if old%50 == 7 {
 				code = 1
 			}
-			put(&audit.Started{TSUnixMS: ts, RequestID: requestID(old), PID: uint32(old)})
-			put(&audit.Exit{TSUnixMS: ts, RequestID: requestID(old), Code: &code, DurationMS: 12, StdoutBytes: 345})
+			put(&event.Started{TSUnixMS: ts, RequestID: requestID(old), PID: uint32(old)})
+			put(&event.Exit{TSUnixMS: ts, RequestID: requestID(old), Code: &code, DurationMS: 12, StdoutBytes: 345})
 		}
 	}
 	if err == nil {
@@ -129,7 +131,7 @@ func queryView(dir string, times string) error {
 	if err != nil {
 		return err
 	}
-	peer := func(i int) string { return audit.PeerID(viewKey(i % viewNodes).Public().(ed25519.PublicKey)) }
+	peer := func(i int) string { return merkle.PeerID(viewKey(i % viewNodes).Public().(ed25519.PublicKey)) }
 	filters := []struct {
 		name string
 		make func(i int) mirror.Filter

@@ -11,7 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"auditmesh/audit"
-	"auditmesh/internal/durable"
+	"auditmesh/audit/disk"
+	"auditmesh/audit/event"
+	"auditmesh/audit/merkle"
 )
 
 // appender commits one event, durable when it returns.
@@ -20,10 +22,10 @@ type appender interface {
 	close() error
 }
 
-// event is the n-th: about 300 bytes, as a usual request.
-func event(n int) audit.Event {
-	return &audit.Request{
-		TSUnixMS: 1795457017323, RequestID: audit.RequestID{byte(n), byte(n >> 8), byte(n >> 16)},
+// nthEvent is the n-th: about 300 bytes, as a usual request.
+func nthEvent(n int) event.Event {
+	return &event.Request{
+		TSUnixMS: 1795457017323, RequestID: event.RequestID{byte(n), byte(n >> 8), byte(n >> 16)},
 		Argv: []string{"git", "status", "--short", "--branch"}, TimeoutMS: 30000,
 	}
 }
@@ -34,7 +36,7 @@ type ours struct{ log *audit.Log }
 func newOurs(dir string) (appender, error) {
 	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
 	o := audit.Options{Path: dir + "/audit.jsonl", SignedPath: filepath.Dir(dir) + "/state/signed.json", Key: key}
-	if err := audit.InitSignedState(durable.OS{}, o.SignedPath, audit.PeerID(key.Public().(ed25519.PublicKey))); err != nil {
+	if err := audit.InitSignedState(disk.OS{}, o.SignedPath, merkle.PeerID(key.Public().(ed25519.PublicKey))); err != nil {
 		return nil, err
 	}
 	l, err := audit.Open(o)
@@ -42,7 +44,7 @@ func newOurs(dir string) (appender, error) {
 }
 
 func (o ours) append(n int) error {
-	_, err := o.log.Append(context.Background(), event(n))
+	_, err := o.log.Append(context.Background(), nthEvent(n))
 	return err
 }
 
@@ -57,7 +59,7 @@ func newBare(path string) (appender, error) {
 }
 
 func (b bare) append(n int) error {
-	line, err := audit.Encode(event(n))
+	line, err := event.Encode(nthEvent(n))
 	if err != nil {
 		return err
 	}
@@ -113,7 +115,7 @@ func (g *groupLoop) loop() {
 }
 
 func (g *groupLoop) append(n int) error {
-	line, err := audit.Encode(event(n))
+	line, err := event.Encode(nthEvent(n))
 	if err != nil {
 		return err
 	}
@@ -169,9 +171,9 @@ func newOursBatch(dir string) (appender, error) {
 func (oursBatch) size() int { return batchSize }
 
 func (o oursBatch) append(n int) error {
-	events := make([]audit.Event, batchSize)
+	events := make([]event.Event, batchSize)
 	for i := range events {
-		events[i] = event(n*batchSize + i)
+		events[i] = nthEvent(n*batchSize + i)
 	}
 	_, err := o.log.AppendBatch(context.Background(), events)
 	return err
@@ -191,7 +193,7 @@ func newBareBatch(path string) (appender, error) {
 	}
 	b := bareBatch{bare: a.(bare)}
 	for i := range batchSize {
-		if b.lines, err = audit.AppendLine(b.lines, event(i)); err != nil {
+		if b.lines, err = event.AppendLine(b.lines, nthEvent(i)); err != nil {
 			return nil, err
 		}
 	}

@@ -16,6 +16,8 @@ import (
 	"go.uber.org/zap/zaptest"
 
 	"auditmesh/audit"
+	"auditmesh/audit/event"
+	"auditmesh/audit/merkle"
 	"auditmesh/crdt"
 	"auditmesh/mirror"
 )
@@ -140,7 +142,7 @@ func TestErrorsCross(t *testing.T) {
 	if _, err := c.Status(t.Context(), false); err == nil || strings.Contains(err.Error(), "secret") {
 		t.Errorf("an internal error: %v", err)
 	}
-	f.err = &audit.FieldError{Field: "pid", Reason: "is missing"}
+	f.err = &event.FieldError{Field: "pid", Reason: "is missing"}
 	out, err := c.Append(t.Context(), []byte("{}"))
 	if err != nil || out[0].Error.Field != "pid" || out[0].Error.Code != "invalid_event" {
 		t.Errorf("%+v, %v", out, err)
@@ -184,7 +186,7 @@ func TestAppendStreams(t *testing.T) {
 // Fault 31 and 37: a line beyond any limit is refused, and not kept in memory.
 func TestEndlessLine(t *testing.T) {
 	c := serve(t, &fake{})
-	out, err := c.Append(t.Context(), []byte(strings.Repeat("x", 3*audit.MaxLine)))
+	out, err := c.Append(t.Context(), []byte(strings.Repeat("x", 3*merkle.MaxLine)))
 	if err != nil && len(out) == 0 {
 		return // the answer came while we still wrote, and the connection ended
 	}

@@ -6,6 +6,8 @@ import (
 	"net/http"
 
 	"auditmesh/audit"
+	"auditmesh/audit/event"
+	"auditmesh/audit/segment"
 	"auditmesh/mirror"
 )
 
@@ -26,8 +28,8 @@ var table = []struct {
 	{audit.ErrPoisoned, http.StatusServiceUnavailable, "poisoned"},
 	{audit.ErrOverloaded, http.StatusTooManyRequests, "overloaded"},
 	{audit.ErrClosed, http.StatusServiceUnavailable, "closed"},
-	{audit.ErrUnsigned, http.StatusConflict, "not_signed"},
-	{audit.ErrRetired, http.StatusGone, "retired"},
+	{segment.ErrUnsigned, http.StatusConflict, "not_signed"},
+	{segment.ErrRetired, http.StatusGone, "retired"},
 	{ErrDisabled, http.StatusConflict, "disabled"},
 	{ErrNotFound, http.StatusNotFound, "not_found"},
 	{mirror.ErrCursor, http.StatusBadRequest, "bad_cursor"},
@@ -38,7 +40,7 @@ var table = []struct {
 
 // refusal is the answer for an error, and its HTTP status.
 func refusal(err error) (*Refusal, int) {
-	var field *audit.FieldError
+	var field *event.FieldError
 	if errors.As(err, &field) {
 		return &Refusal{Code: "invalid_event", Field: field.Field, Message: field.Error()}, http.StatusBadRequest
 	}

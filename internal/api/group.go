@@ -4,7 +4,7 @@ import (
 	"bufio"
 	"errors"
 
-	"auditmesh/audit"
+	"auditmesh/audit/merkle"
 )
 
 // ErrLong ends the reading of events.
@@ -25,7 +25,7 @@ func ReadGroup(in *bufio.Reader) (group [][]byte, err error) {
 		for {
 			part, err := in.ReadSlice('\n')
 			line = append(line, part...)
-			if len(line) > audit.MaxLine {
+			if len(line) > merkle.MaxLine {
 				return group, ErrLong
 			}
 			if err == nil {

@@ -3,7 +3,8 @@ package api
 import (
 	"time"
 
-	"auditmesh/audit"
+	"auditmesh/audit/event"
+	"auditmesh/audit/follow"
 	"auditmesh/mirror"
 )
 
@@ -32,7 +33,7 @@ type Status struct {
 	MinFreeBytes uint64 `json:"min_free_bytes"`
 	SpaceLow     bool   `json:"space_low"`
 
-	Follow *audit.FollowStatus `json:"follow,omitempty"` // nil: nothing is followed
+	Follow *follow.Status `json:"follow,omitempty"` // nil: nothing is followed
 
 	Tasklist  string            `json:"tasklist"`
 	Addresses []string          `json:"addresses"`
@@ -150,6 +151,6 @@ type Review struct {
 // Identity answers /v1/identity: who exec acts as.
 type Identity struct {
 	Node    string        `json:"node"`
-	Machine audit.PartyID `json:"machine_id"`
-	Agent   audit.PartyID `json:"agent_id"`
+	Machine event.PartyID `json:"machine_id"`
+	Agent   event.PartyID `json:"agent_id"`
 }

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strconv"
 
-	"auditmesh/audit"
+	"auditmesh/audit/event"
 	"auditmesh/mirror"
 )
 
@@ -160,5 +160,5 @@ type Removal struct {
 // Removed says what a removal covers.
 type Removed struct {
 	Appended
-	Ranges []audit.SeqRange `json:"ranges,omitempty"`
+	Ranges []event.SeqRange `json:"ranges,omitempty"`
 }

@@ -11,7 +11,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
-	"auditmesh/audit"
+	"auditmesh/audit/event"
 )
 
 // Config is a node's configuration. Absent keys mean defaults, so the empty one
@@ -156,7 +156,7 @@ func (c *Config) fill() {
 // Check says what is wrong with a configuration, beyond what the mesh checks.
 func (c Config) Check() error {
 	if c.AgentID != "" {
-		if _, err := audit.ParsePartyID(c.AgentID); err != nil {
+		if _, err := event.ParsePartyID(c.AgentID); err != nil {
 			return fmt.Errorf("agent_id: %w", err)
 		}
 	}
@@ -237,8 +237,8 @@ func (c Config) SocketPath() string { return filepath.Join(c.DataDir, "api.sock"
 func (c Config) CopiesDir() string { return c.copiesDir() }
 
 // Party is the agent that `exec` acts for on the node with that machine id.
-func (c Config) Party(machine audit.PartyID) audit.PartyID {
-	if id, err := audit.ParsePartyID(c.AgentID); err == nil {
+func (c Config) Party(machine event.PartyID) event.PartyID {
+	if id, err := event.ParsePartyID(c.AgentID); err == nil {
 		return id
 	}
 	return machine

@@ -7,7 +7,10 @@ import (
 	"slices"
 	"unicode/utf8"
 
-	"auditmesh/audit"
+	"auditmesh/audit/event"
+	"auditmesh/audit/holdings"
+	"auditmesh/audit/merkle"
+	"auditmesh/audit/segment"
 	"auditmesh/internal/api"
 	"auditmesh/mirror"
 )
@@ -27,7 +30,7 @@ func (n *Node) Log(ctx context.Context, q api.LogQuery, emit func(api.LogLine) e
 	slices.Reverse(refs)
 	for _, ref := range refs {
 		line, err := readers.read(ref.Log, ref.Seq)
-		if errors.Is(err, audit.ErrRetired) {
+		if errors.Is(err, segment.ErrRetired) {
 			continue // since the view was asked
 		}
 		if err != nil {
@@ -55,7 +58,7 @@ func (n *Node) Log(ctx context.Context, q api.LogQuery, emit func(api.LogLine) e
 
 // emitNew emits what each log has beyond the vector and fits, and moves the
 // vector. After a gap the next record is emitted anyway, with the gap.
-func (n *Node) emitNew(ctx context.Context, f mirror.Filter, vector map[audit.LogName]uint64, readers *readers, emit func(api.LogLine) error) error {
+func (n *Node) emitNew(ctx context.Context, f mirror.Filter, vector map[merkle.LogName]uint64, readers *readers, emit func(api.LogLine) error) error {
 	for _, l := range n.holdings.Logs() {
 		name, _ := l.Name()
 		missed := uint64(0)
@@ -70,7 +73,7 @@ func (n *Node) emitNew(ctx context.Context, f mirror.Filter, vector map[audit.Lo
 				break
 			}
 			line, err := readers.read(name, vector[name])
-			if errors.Is(err, audit.ErrRetired) {
+			if errors.Is(err, segment.ErrRetired) {
 				break // just now; the next round says so
 			}
 			if err != nil {
@@ -91,9 +94,9 @@ func (n *Node) emitNew(ctx context.Context, f mirror.Filter, vector map[audit.Lo
 
 // logLine makes the answer for a record. An unreadable one shows at the time at
 // which the view placed it.
-func logLine(name audit.LogName, seq, placed uint64, line []byte) api.LogLine {
+func logLine(name merkle.LogName, seq, placed uint64, line []byte) api.LogLine {
 	out := api.LogLine{Node: name.Peer, Log: name.IDString(), Seq: seq, Time: placed}
-	if e, err := audit.Decode(line); err == nil {
+	if e, err := event.Decode(line); err == nil {
 		out.Time = e.Time()
 	}
 	if utf8.Valid(line) {
@@ -107,15 +110,15 @@ func logLine(name audit.LogName, seq, placed uint64, line []byte) api.LogLine {
 // readers keeps one reader a log, since records of one log are mostly asked for
 // in order.
 type readers struct {
-	holdings *mirror.Holdings
-	open     map[audit.LogName]*audit.Reader
+	holdings *holdings.Holdings
+	open     map[merkle.LogName]*segment.Reader
 }
 
-func newReaders(h *mirror.Holdings) *readers {
-	return &readers{h, make(map[audit.LogName]*audit.Reader)}
+func newReaders(h *holdings.Holdings) *readers {
+	return &readers{h, make(map[merkle.LogName]*segment.Reader)}
 }
 
-func (r *readers) read(name audit.LogName, seq uint64) ([]byte, error) {
+func (r *readers) read(name merkle.LogName, seq uint64) ([]byte, error) {
 	rd := r.open[name]
 	if rd == nil || rd.Seq() != seq {
 		if rd != nil {

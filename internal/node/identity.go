@@ -13,7 +13,9 @@ import (
 	"github.com/libp2p/go-libp2p/core/crypto"
 
 	"auditmesh/audit"
-	"auditmesh/internal/durable"
+	"auditmesh/audit/disk"
+	"auditmesh/audit/event"
+	"auditmesh/audit/merkle"
 )
 
 // Identity is a node's Ed25519 key, in the forms in which it is used.
@@ -21,7 +23,7 @@ type Identity struct {
 	Key    ed25519.PrivateKey
 	Libp2p crypto.PrivKey
 	Peer   string        // peer id, base58
-	Raw    audit.PartyID // the public key
+	Raw    event.PartyID // the public key
 }
 
 // ErrNoIdentity means that the data directory has no identity key yet.
@@ -43,7 +45,7 @@ func LoadIdentity(c Config) (Identity, error) {
 	if info.Mode().Perm()&0o077 != 0 {
 		return Identity{}, fmt.Errorf("the identity key %s can be read by others (mode %04o): chmod 600 %s", path, info.Mode().Perm(), path)
 	}
-	raw, err := durable.ReadFile(durable.OS{}, path, maxKeyFile)
+	raw, err := disk.ReadFile(disk.OS{}, path, maxKeyFile)
 	if err != nil {
 		return Identity{}, err
 	}
@@ -61,7 +63,7 @@ func identityOf(key crypto.PrivKey) (Identity, error) {
 	}
 	id := Identity{Key: ed25519.PrivateKey(raw), Libp2p: key}
 	public := id.Key.Public().(ed25519.PublicKey)
-	id.Peer, id.Raw = audit.PeerID(public), audit.PartyID(public)
+	id.Peer, id.Raw = merkle.PeerID(public), event.PartyID(public)
 	return id, nil
 }
 
@@ -92,11 +94,11 @@ func EnsureIdentity(c Config) (Identity, error) {
 	}
 	// The state comes first: a crash between leaves a state that signed nothing,
 	// and the next start begins anew.
-	fsys := durable.OS{}
+	fsys := disk.OS{}
 	if err := audit.InitSignedState(fsys, c.SignedPath(), id.Peer); err != nil {
 		return id, err
 	}
-	return id, durable.WriteFile(fsys, c.identityPath(), raw, 0o600)
+	return id, disk.WriteFile(fsys, c.identityPath(), raw, 0o600)
 }
 
 func nothingSigned(c Config) error {

@@ -14,9 +14,11 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"auditmesh/audit"
+	"auditmesh/audit/disk"
+	"auditmesh/audit/follow"
+	"auditmesh/audit/holdings"
 	"auditmesh/gossip"
 	"auditmesh/internal/api"
-	"auditmesh/internal/durable"
 	"auditmesh/mirror"
 )
 
@@ -29,9 +31,9 @@ type Node struct {
 	id       Identity
 	logger   *zap.Logger
 	started  time.Time
-	log      *audit.Log      // nil: auditing is disabled
-	follower *audit.Follower // nil: nothing is followed
-	holdings *mirror.Holdings
+	log      *audit.Log       // nil: auditing is disabled
+	follower *follow.Follower // nil: nothing is followed
+	holdings *holdings.Holdings
 	mirror   *mirror.Mirror
 	mesh     *gossip.Mesh // nil: no tasklist
 	server   *api.Server
@@ -56,10 +58,10 @@ func Open(cfg Config, logger *zap.Logger) (n *Node, err error) {
 		return n, err
 	}
 	if path := cfg.FollowPath(); path != "" {
-		n.follower = audit.NewFollower(n.log, audit.FollowOptions{Path: path, CursorPath: cfg.followedPath(), Logger: logger})
+		n.follower = follow.New(n.log, follow.Options{Path: path, CursorPath: cfg.followedPath(), Logger: logger})
 	}
-	if n.holdings, err = mirror.OpenHoldings(mirror.HoldingsOptions{
-		FS: durable.OS{}, Dir: cfg.copiesDir(), Evidence: cfg.evidenceDir(), Own: n.log, SegmentBytes: cfg.SegmentBytes, Logger: logger,
+	if n.holdings, err = holdings.Open(holdings.Options{
+		FS: disk.OS{}, Dir: cfg.copiesDir(), Evidence: cfg.evidenceDir(), Own: n.log, SegmentBytes: cfg.SegmentBytes, Logger: logger,
 	}); err != nil {
 		return n, err
 	}

@@ -3,9 +3,10 @@ package node
 import (
 	"fmt"
 
-	"auditmesh/audit"
+	"auditmesh/audit/holdings"
+	"auditmesh/audit/merkle"
+	"auditmesh/audit/segment"
 	"auditmesh/internal/api"
-	"auditmesh/mirror"
 )
 
 // Prove is the inclusion proof of a record of a log that is held.
@@ -29,7 +30,7 @@ func (n *Node) Checkpoint(node, log string) ([]byte, error) {
 	}
 	head, ok := l.Head()
 	if !ok {
-		return nil, fmt.Errorf("%w: the log has no checkpoint", audit.ErrUnsigned)
+		return nil, fmt.Errorf("%w: the log has no checkpoint", segment.ErrUnsigned)
 	}
 	return head.Note, nil
 }
@@ -37,7 +38,7 @@ func (n *Node) Checkpoint(node, log string) ([]byte, error) {
 // Extends is the proof that the log of a checkpoint, from wherever it was kept,
 // is the beginning of what is held of that log here.
 func (n *Node) Extends(note []byte) ([]byte, error) {
-	old, err := audit.ParseCheckpoint(note)
+	old, err := merkle.ParseCheckpoint(note)
 	if err != nil {
 		return nil, &api.Refusal{Code: "bad_checkpoint", Message: err.Error()}
 	}
@@ -54,7 +55,7 @@ func (n *Node) Extends(note []byte) ([]byte, error) {
 
 // heldLog finds the log of a node, this one if it is empty, with that id; an
 // empty id is this node's own log, and does for another node if it has one log.
-func (n *Node) heldLog(node, log string) (mirror.Held, error) {
+func (n *Node) heldLog(node, log string) (holdings.Log, error) {
 	if log == "" && (node == "" || node == n.id.Peer) && n.log != nil && n.log.Size() > 0 {
 		return n.log, nil
 	}
@@ -71,7 +72,7 @@ func (n *Node) heldLog(node, log string) (mirror.Held, error) {
 
 // heldLogs are the logs of a node, this one if it is empty; of them the one with
 // that id, unless it is empty.
-func (n *Node) heldLogs(node, log string) (list []mirror.Held) {
+func (n *Node) heldLogs(node, log string) (list []holdings.Log) {
 	if node == "" {
 		node = n.id.Peer
 	}

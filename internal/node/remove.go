@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"auditmesh/audit"
+	"auditmesh/audit/event"
 	"auditmesh/internal/api"
 )
 
@@ -17,7 +17,7 @@ func (n *Node) Remove(ctx context.Context, r api.Removal) (out api.Removed, err 
 	if n.log == nil {
 		return out, api.ErrDisabled
 	}
-	e := &audit.TaskRemoved{TSUnixMS: uint64(time.Now().UnixMilli()), Reason: r.Reason}
+	e := &event.TaskRemoved{TSUnixMS: uint64(time.Now().UnixMilli()), Reason: r.Reason}
 	switch {
 	case (r.Request == "") == (r.Before == 0):
 		return out, &api.Refusal{Code: "bad_request", Message: "give the request id of a task, or a time before which all are removed"}
@@ -34,7 +34,7 @@ func (n *Node) Remove(ctx context.Context, r api.Removal) (out api.Removed, err 
 }
 
 // ownTask is the one task of this node whose request id begins so.
-func (n *Node) ownTask(prefix string) (*audit.RequestID, error) {
+func (n *Node) ownTask(prefix string) (*event.RequestID, error) {
 	items, err := n.mirror.Task(prefix, maxSides)
 	if err != nil {
 		return nil, err
@@ -47,7 +47,7 @@ func (n *Node) ownTask(prefix string) (*audit.RequestID, error) {
 	}
 	switch {
 	case len(found) == 1:
-		id, err := audit.ParseRequestID(found[0])
+		id, err := event.ParseRequestID(found[0])
 		return &id, err
 	case len(found) == 0 && len(items) > 0:
 		return nil, &api.Refusal{Code: "not_own", Message: "a node removes tasks of its own alone; this one is of " + items[0].Node}
@@ -59,14 +59,14 @@ func (n *Node) ownTask(prefix string) (*audit.RequestID, error) {
 
 // before are the ranges of the node's logs that end at the first record that is
 // not before a time.
-func (n *Node) before(ms uint64) (list []audit.SeqRange, err error) {
+func (n *Node) before(ms uint64) (list []event.SeqRange, err error) {
 	for _, l := range n.heldLogs("", "") {
 		end, err := l.SeekTime(ms)
 		if err != nil {
 			return nil, err
 		}
 		if name, _ := l.Name(); end > l.First() {
-			list = append(list, audit.SeqRange{Log: audit.PartyID(name.ID), First: l.First(), End: end})
+			list = append(list, event.SeqRange{Log: event.PartyID(name.ID), First: l.First(), End: end})
 		}
 	}
 	if len(list) == 0 {

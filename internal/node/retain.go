@@ -7,8 +7,9 @@ import (
 
 	"go.uber.org/zap"
 
-	"auditmesh/audit"
-	"auditmesh/mirror"
+	"auditmesh/audit/holdings"
+	"auditmesh/audit/merkle"
+	"auditmesh/audit/segment"
 )
 
 // retainEvery is how often retention looks. It costs a look at each log's oldest
@@ -42,8 +43,8 @@ func (n *Node) retain(ctx context.Context) error {
 	}
 }
 
-func (n *Node) retainLog(ctx context.Context, l mirror.Held, name audit.LogName, keep Retention) error {
-	first, err := l.Retirable(audit.Retention{Segments: keep.Segments, Bytes: keep.Bytes, Age: time.Duration(keep.Age)}, time.Now())
+func (n *Node) retainLog(ctx context.Context, l holdings.Log, name merkle.LogName, keep Retention) error {
+	first, err := l.Retirable(segment.Retention{Segments: keep.Segments, Bytes: keep.Bytes, Age: time.Duration(keep.Age)}, time.Now())
 	had := l.First()
 	if err != nil || first <= had {
 		return err

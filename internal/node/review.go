@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"auditmesh/audit"
+	"auditmesh/audit/event"
 	"auditmesh/crdt"
 	"auditmesh/internal/api"
 	"auditmesh/mirror"
@@ -52,28 +52,28 @@ func (n *Node) reviewable(act api.Review) (t mirror.Reviewable, err error) {
 	}
 }
 
-func reviewEvent(act api.Review, t mirror.Reviewable) (audit.Event, error) {
+func reviewEvent(act api.Review, t mirror.Reviewable) (event.Event, error) {
 	now := uint64(time.Now().UnixMilli())
-	id := audit.RequestID(t.Key.Request)
+	id := event.RequestID(t.Key.Request)
 	switch act.Action {
 	case "claim", "done":
-		return &audit.Reviewed{Completed: act.Action == "done", TSUnixMS: now, Node: t.Key.Node, RequestID: id, By: act.By}, nil
+		return &event.Reviewed{Completed: act.Action == "done", TSUnixMS: now, Node: t.Key.Node, RequestID: id, By: act.By}, nil
 	case "release":
 		if len(t.Marks) == 0 {
 			return nil, &api.Refusal{Code: "nothing_to_release", Message: "nobody has claimed or completed the review of this task"}
 		}
-		return &audit.TaskReleased{TSUnixMS: now, Node: t.Key.Node, RequestID: id, By: act.By, Replaces: auditDots(t.Marks)}, nil
+		return &event.TaskReleased{TSUnixMS: now, Node: t.Key.Node, RequestID: id, By: act.By, Replaces: auditDots(t.Marks)}, nil
 	case "note":
-		return &audit.TaskNoted{TSUnixMS: now, Node: t.Key.Node, RequestID: id, By: act.By, Field: act.Field, Value: act.Value, Replaces: auditDots(t.Writes)}, nil
+		return &event.TaskNoted{TSUnixMS: now, Node: t.Key.Node, RequestID: id, By: act.By, Field: act.Field, Value: act.Value, Replaces: auditDots(t.Writes)}, nil
 	default:
 		return nil, &api.Refusal{Code: "bad_request", Field: "action", Message: fmt.Sprintf("%q is not claim, done, release or note", act.Action)}
 	}
 }
 
-func auditDots(list []crdt.Dot) []audit.Dot {
-	out := make([]audit.Dot, len(list))
+func auditDots(list []crdt.Dot) []event.Dot {
+	out := make([]event.Dot, len(list))
 	for i, d := range list {
-		out[i] = audit.Dot{Node: d.Node, Log: d.ID, Seq: d.Seq}
+		out[i] = event.Dot{Node: d.Node, Log: d.ID, Seq: d.Seq}
 	}
 	return out
 }

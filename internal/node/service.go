@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"auditmesh/audit"
+	"auditmesh/audit/event"
+	"auditmesh/audit/holdings"
+	"auditmesh/audit/merkle"
 	"auditmesh/crdt"
 	"auditmesh/gossip"
 	"auditmesh/internal/api"
@@ -33,13 +36,13 @@ func (n *Node) Append(ctx context.Context, inputs [][]byte) []api.Appended {
 // A nil log is disabled.
 func AppendInputs(ctx context.Context, log *audit.Log, inputs [][]byte) []api.Appended {
 	out := make([]api.Appended, len(inputs))
-	var events []audit.Event
+	var events []event.Event
 	var index []int
 	now := uint64(time.Now().UnixMilli())
 	for i, in := range inputs {
-		e, err := audit.ParseInput(in, now)
+		e, err := event.ParseInput(in, now)
 		if err == nil {
-			_, err = audit.Encode(e)
+			_, err = event.Encode(e)
 		}
 		if err == nil && log == nil {
 			err = api.ErrDisabled
@@ -84,7 +87,7 @@ func (n *Node) Status(deep bool) (api.Status, error) {
 	var view mirror.Status
 	var err error
 	if deep {
-		var hash audit.Hash
+		var hash merkle.Hash
 		var tasks uint64
 		view, hash, tasks, err = n.mirror.Deep()
 		st.ViewHash, st.Tasks, st.FoldVersion = hex.EncodeToString(hash[:]), &tasks, crdt.FoldVersion
@@ -197,7 +200,7 @@ func (n *Node) Peers() []api.Peer {
 	held := n.holdings.Offered()
 	for _, p := range n.mesh.Peers() {
 		out := api.Peer{ID: p.ID, Connected: p.Connected, Addresses: p.Addresses, LastSync: p.LastSync}
-		theirs := make(map[audit.LogName]uint64, len(p.Stated))
+		theirs := make(map[merkle.LogName]uint64, len(p.Stated))
 		for _, s := range p.Stated {
 			theirs[s.Name] = s.Size
 		}
@@ -230,7 +233,7 @@ func (n *Node) Raw(ctx context.Context, node, log string, w io.Writer) error {
 	return nil
 }
 
-func copyLines(ctx context.Context, l mirror.Held, w io.Writer) error {
+func copyLines(ctx context.Context, l holdings.Log, w io.Writer) error {
 	r := l.Reader(l.First())
 	defer r.Close()
 	for ctx.Err() == nil {

@@ -1,6 +1,8 @@
 package rows
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+)
 
 // FirstRecord is an earlier record of a task in the same log, the first that the
 // fold remembered, with the greatest time of the log up to there. It is a hint that

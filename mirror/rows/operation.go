@@ -3,31 +3,32 @@ package rows
 import (
 	"fmt"
 
-	"auditmesh/audit"
+	"auditmesh/audit/event"
+	"auditmesh/audit/merkle"
 	"auditmesh/crdt"
 )
 
 // Operation is what a record does to the view, false if nothing.
-func Operation(log crdt.Log, seq uint64, e audit.Event) (crdt.Op, bool) {
+func Operation(log crdt.Log, seq uint64, e event.Event) (crdt.Op, bool) {
 	op := crdt.Op{Dot: crdt.Dot{Log: log, Seq: seq}, Time: e.Time()}
-	own := func(id audit.RequestID) { op.Task = crdt.TaskKey{Node: log.Node, Request: id} }
+	own := func(id event.RequestID) { op.Task = crdt.TaskKey{Node: log.Node, Request: id} }
 	switch e := e.(type) {
-	case *audit.Request:
+	case *event.Request:
 		own(e.RequestID)
 		op.Body = crdt.Request{Agent: e.AgentID, Machine: e.MachineID, Argv: e.Argv, MatchedACL: e.MatchedACL, StdinBytes: e.StdinBytes, TimeoutMS: e.TimeoutMS}
-	case *audit.Started:
+	case *event.Started:
 		own(e.RequestID)
 		op.Body = crdt.Started{PID: e.PID}
-	case *audit.Warning:
+	case *event.Warning:
 		own(e.RequestID)
 		op.Body = crdt.Warning{Kind: e.Kind, Bytes: e.Bytes}
-	case *audit.Exit:
+	case *event.Exit:
 		own(e.RequestID)
 		op.Body = crdt.Exit{Code: e.Code, Signal: e.Signal, DurationMS: e.DurationMS, StdoutBytes: e.StdoutBytes, StderrBytes: e.StderrBytes, Truncated: e.Truncated}
-	case *audit.Denial:
+	case *event.Denial:
 		own(e.RequestID)
 		op.Body = crdt.Denial{Agent: e.AgentID, Machine: e.MachineID, Argv: e.Argv, Reason: e.Reason}
-	case *audit.Application:
+	case *event.Application:
 		if !e.HasRequest {
 			return op, false
 		}
@@ -39,9 +40,9 @@ func Operation(log crdt.Log, seq uint64, e audit.Event) (crdt.Op, bool) {
 	return op, true
 }
 
-func meshOperation(op crdt.Op, log crdt.Log, e audit.Event) (crdt.Op, bool) {
+func meshOperation(op crdt.Op, log crdt.Log, e event.Event) (crdt.Op, bool) {
 	switch e := e.(type) {
-	case *audit.TaskRemoved:
+	case *event.TaskRemoved:
 		removal := crdt.Removal{Reason: e.Reason}
 		if e.RequestID != nil {
 			op.Task = crdt.TaskKey{Node: log.Node, Request: *e.RequestID}
@@ -50,16 +51,16 @@ func meshOperation(op crdt.Op, log crdt.Log, e audit.Event) (crdt.Op, bool) {
 			removal.Ranges = append(removal.Ranges, crdt.Range{Log: crdt.Log{Node: log.Node, ID: r.Log}, First: r.First, End: r.End})
 		}
 		op.Body = removal
-	case *audit.Reviewed:
+	case *event.Reviewed:
 		op.Task = crdt.TaskKey{Node: e.Node, Request: e.RequestID}
 		op.Body = crdt.Review{Completed: e.Completed, By: e.By}
-	case *audit.TaskReleased:
+	case *event.TaskReleased:
 		op.Task = crdt.TaskKey{Node: e.Node, Request: e.RequestID}
 		op.Body = crdt.Release{By: e.By, Replaces: dots(e.Replaces)}
-	case *audit.TaskNoted:
+	case *event.TaskNoted:
 		op.Task = crdt.TaskKey{Node: e.Node, Request: e.RequestID}
 		op.Body = crdt.Note{By: e.By, Field: e.Field, Value: e.Value, Replaces: dots(e.Replaces)}
-	case *audit.LogSucceeded:
+	case *event.LogSucceeded:
 		op.Body = crdt.Succession{Old: crdt.Log{Node: log.Node, ID: e.Log}}
 	default:
 		return op, false
@@ -67,7 +68,7 @@ func meshOperation(op crdt.Op, log crdt.Log, e audit.Event) (crdt.Op, bool) {
 	return op, true
 }
 
-func dots(list []audit.Dot) []crdt.Dot {
+func dots(list []event.Dot) []crdt.Dot {
 	out := make([]crdt.Dot, len(list))
 	for i, d := range list {
 		out[i] = crdt.Dot{Log: crdt.Log{Node: d.Node, ID: d.Log}, Seq: d.Seq}
@@ -76,14 +77,14 @@ func dots(list []audit.Dot) []crdt.Dot {
 }
 
 // LogOf is the name of a log as package crdt has it.
-func LogOf(name audit.LogName) crdt.Log { return crdt.Log{Node: name.Peer, ID: name.ID} }
+func LogOf(name merkle.LogName) crdt.Log { return crdt.Log{Node: name.Peer, ID: name.ID} }
 
 // NameOf is the name of a log as package audit has it.
-func NameOf(l crdt.Log) audit.LogName { return audit.LogName{Peer: l.Node, ID: l.ID} }
+func NameOf(l crdt.Log) merkle.LogName { return merkle.LogName{Peer: l.Node, ID: l.ID} }
 
 // decodeLine makes the operation of a row's line again.
 func decodeLine(log crdt.Log, seq uint64, line []byte) (crdt.Op, error) {
-	e, err := audit.Decode(line)
+	e, err := event.Decode(line)
 	if err != nil {
 		return crdt.Op{}, fmt.Errorf("the view holds a line that does not decode: %w", err)
 	}

@@ -7,45 +7,45 @@ import (
 
 	"pgregory.net/rapid"
 
-	"auditmesh/audit"
+	"auditmesh/audit/event"
 	"auditmesh/crdt"
 	"auditmesh/crdt/crdttest"
 )
 
 // eventOf is the event whose record an operation is, nil if no line says it: what
 // is about another node's ranges.
-func eventOf(op crdt.Op) audit.Event {
-	id, ts := audit.RequestID(op.Task.Request), op.Time
+func eventOf(op crdt.Op) event.Event {
+	id, ts := event.RequestID(op.Task.Request), op.Time
 	switch b := op.Body.(type) {
 	case crdt.Removal:
-		e := &audit.TaskRemoved{TSUnixMS: ts, Reason: b.Reason}
+		e := &event.TaskRemoved{TSUnixMS: ts, Reason: b.Reason}
 		for _, r := range b.Ranges {
 			if r.Log.Node != op.Dot.Node {
 				return nil
 			}
-			e.Ranges = append(e.Ranges, audit.SeqRange{Log: r.Log.ID, First: r.First, End: r.End})
+			e.Ranges = append(e.Ranges, event.SeqRange{Log: r.Log.ID, First: r.First, End: r.End})
 		}
 		if len(b.Ranges) == 0 {
 			e.RequestID = &id
 		}
 		return e
 	case crdt.Review:
-		return &audit.Reviewed{Completed: b.Completed, TSUnixMS: ts, Node: op.Task.Node, RequestID: id, By: b.By}
+		return &event.Reviewed{Completed: b.Completed, TSUnixMS: ts, Node: op.Task.Node, RequestID: id, By: b.By}
 	case crdt.Release:
-		return &audit.TaskReleased{TSUnixMS: ts, Node: op.Task.Node, RequestID: id, By: b.By, Replaces: dotsOf(b.Replaces)}
+		return &event.TaskReleased{TSUnixMS: ts, Node: op.Task.Node, RequestID: id, By: b.By, Replaces: dotsOf(b.Replaces)}
 	case crdt.Note:
-		return &audit.TaskNoted{TSUnixMS: ts, Node: op.Task.Node, RequestID: id, By: b.By, Field: b.Field, Value: b.Value, Replaces: dotsOf(b.Replaces)}
+		return &event.TaskNoted{TSUnixMS: ts, Node: op.Task.Node, RequestID: id, By: b.By, Field: b.Field, Value: b.Value, Replaces: dotsOf(b.Replaces)}
 	case crdt.Succession:
-		return &audit.LogSucceeded{TSUnixMS: ts, Log: b.Old.ID, Reason: "of a test"}
+		return &event.LogSucceeded{TSUnixMS: ts, Log: b.Old.ID, Reason: "of a test"}
 	default:
 		return nil
 	}
 }
 
-func dotsOf(list []crdt.Dot) []audit.Dot {
-	out := []audit.Dot{}
+func dotsOf(list []crdt.Dot) []event.Dot {
+	out := []event.Dot{}
 	for _, d := range list {
-		out = append(out, audit.Dot{Node: d.Node, Log: d.ID, Seq: d.Seq})
+		out = append(out, event.Dot{Node: d.Node, Log: d.ID, Seq: d.Seq})
 	}
 	return out
 }
@@ -60,7 +60,7 @@ func apply(step *Step, err error, ops []crdt.Op, commit bool) error {
 	for _, op := range ops {
 		var line []byte
 		if e := eventOf(op); e != nil {
-			if line, err = audit.AppendLine(nil, e); err != nil {
+			if line, err = event.AppendLine(nil, e); err != nil {
 				return err
 			}
 			line = line[:len(line)-1]

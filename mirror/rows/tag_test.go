@@ -13,7 +13,7 @@ const testNode = "12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5"
 
 // What a tag's row holds is the operation that its line makes.
 func TestTagRows(t *testing.T) {
-	raw, err := os.ReadFile("../../audit/testdata/golden/lines.jsonl")
+	raw, err := os.ReadFile("../../audit/event/testdata/golden/lines.jsonl")
 	if err != nil {
 		t.Fatal(err)
 	}

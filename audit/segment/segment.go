@@ -1,0 +1,192 @@
+package segment
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"hash/crc32"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"auditmesh/audit/disk"
+	"auditmesh/audit/merkle"
+)
+
+// A log is a chain of segments in one directory, named <name>-<first seq, 20
+// digits>.jsonl, each with a head file beside it, <name>-<first seq>.segment.
+// docs/formats.md, "Segments".
+
+const (
+	maxHeadFile = 16 << 10
+	headVersion = 2
+	seqDigits   = 20
+
+	DefaultSegmentBytes = 128 << 20
+)
+
+// Layout names the files of one log.
+type Layout struct {
+	Dir  string
+	Name string // "audit" for …/audit.jsonl
+}
+
+// LayoutOf names the files of the log whose active file is at path.
+func LayoutOf(path string) Layout {
+	dir, base := filepath.Split(path)
+	return Layout{Dir: filepath.Clean(dir), Name: strings.TrimSuffix(base, ".jsonl")}
+}
+
+func (f Layout) Segment(first uint64) string { return f.path(first, ".jsonl") }
+
+func (f Layout) Head(first uint64) string { return f.path(first, ".segment") }
+
+func (f Layout) Index(first uint64) string { return f.path(first, ".index") }
+
+func (f Layout) Torn(first uint64, offset int64) string {
+	return f.path(first, fmt.Sprintf("-%d.torn", offset))
+}
+
+func (f Layout) Checkpoints() string { return filepath.Join(f.Dir, f.Name+".checkpoints") }
+
+func (f Layout) path(first uint64, suffix string) string {
+	return filepath.Join(f.Dir, fmt.Sprintf("%s-%0*d%s", f.Name, seqDigits, first, suffix))
+}
+
+// Segment is one file of a chain.
+type Segment struct {
+	First uint64
+	Path  string
+	Bytes int64  // up to the chain's size; later bytes are not read
+	marks []mark // one for each block that has records here
+	gen   int    // tells a file from the one that replaced it under the same name
+}
+
+// Head is the content of a head file: what must be known of a segment to
+// prove its lines without those before it. It is not derived once earlier
+// segments are gone, so it is synced before the segment is used.
+type Head struct {
+	Version int    `json:"version"`
+	Peer    string `json:"peer"`
+	// Log is the log id in hex, empty for a first segment: an empty log has no name.
+	Log      string        `json:"log,omitempty"`
+	First    uint64        `json:"first"`
+	Frontier []merkle.Hash `json:"frontier"`
+	// AdoptedBytes is the size of the file that was adopted as this segment.
+	AdoptedBytes int64 `json:"adopted_bytes,omitempty"`
+	// Check is the CRC-32C of the file with "check" empty, in hex.
+	Check string `json:"check"`
+}
+
+// encode makes the one form that a head has.
+func (h Head) encode() ([]byte, error) {
+	h.Version, h.Check = headVersion, ""
+	raw, err := json.MarshalIndent(h, "", " ")
+	if err != nil {
+		return nil, err
+	}
+	h.Check = fmt.Sprintf("%08x", crc32.Checksum(append(raw, '\n'), crcTable))
+	raw, err = json.MarshalIndent(h, "", " ")
+	return append(raw, '\n'), err
+}
+
+func WriteHead(fsys disk.FS, path string, h Head) error {
+	raw, err := h.encode()
+	if err != nil {
+		return err
+	}
+	return disk.WriteFile(fsys, path, raw, 0o600)
+}
+
+func ReadHead(fsys disk.FS, path string) (Head, error) {
+	var h Head
+	raw, err := disk.ReadFile(fsys, path, maxHeadFile)
+	if err != nil {
+		return h, err
+	}
+	if err := json.Unmarshal(raw, &h); err != nil {
+		return h, &DamageError{File: path, Reason: "is not a segment head: " + err.Error()}
+	}
+	if h.Version != headVersion {
+		return h, &DamageError{File: path, Reason: fmt.Sprintf("has version %d, this program knows %d", h.Version, headVersion)}
+	}
+	if want, err := h.encode(); err != nil || !bytes.Equal(want, raw) {
+		return h, &DamageError{File: path, Reason: "is not as it was written: its checksum or its form is wrong"}
+	}
+	return h, nil
+}
+
+// DamageError says that a file is not as it was left, and where. Nothing is
+// changed: an operator decides, usually after `auditmesh verify`.
+type DamageError struct {
+	File   string
+	Offset int64
+	Reason string
+}
+
+func (e *DamageError) Error() string {
+	return fmt.Sprintf("%s: damaged at byte %d: %s; nothing was changed: keep the file, and see \"Damage\" in docs/formats.md", e.File, e.Offset, e.Reason)
+}
+
+// List finds the segments of a log by name, in order. Their sizes are
+// those of the files.
+func List(fsys disk.FS, f Layout) ([]Segment, error) {
+	entries, err := fsys.ReadDir(f.Dir)
+	if err != nil {
+		return nil, err
+	}
+	var list []Segment
+	for _, e := range entries {
+		rest, ok := strings.CutPrefix(e.Name(), f.Name+"-")
+		if !ok {
+			continue
+		}
+		digits, ok := strings.CutSuffix(rest, ".jsonl")
+		if !ok || len(digits) != seqDigits {
+			continue
+		}
+		first, err := strconv.ParseUint(digits, 10, 64)
+		if err != nil {
+			continue
+		}
+		path := filepath.Join(f.Dir, e.Name())
+		info, err := fsys.Stat(path)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, Segment{First: first, Path: path, Bytes: info.Size()})
+	}
+	slices.SortFunc(list, func(a, b Segment) int {
+		if a.First < b.First {
+			return -1
+		}
+		return 1
+	})
+	return list, nil
+}
+
+// Create makes an empty segment file and its head, durable, names
+// included. What an earlier try left under the name is empty, or refused.
+func Create(fsys disk.FS, f Layout, h Head) (Segment, error) {
+	s := Segment{First: h.First, Path: f.Segment(h.First)}
+	if err := WriteHead(fsys, f.Head(h.First), h); err != nil {
+		return s, err
+	}
+	if info, err := fsys.Stat(s.Path); err == nil && info.Size() != 0 {
+		return s, fmt.Errorf("%s exists and is not empty", s.Path)
+	}
+	return s, disk.WriteFile(fsys, s.Path, nil, 0o600)
+}
+
+func (f Layout) Reserve() string { return filepath.Join(f.Dir, f.Name+".reserve") }
+
+// SealedDir holds the sealed logs of this one's node, a directory each, named by
+// log id, with the files of a Copy: the mesh gives back what is missing of them.
+func (f Layout) SealedDir() string { return filepath.Join(f.Dir, f.Name+".sealed") }
+
+func (f Layout) Unsigned(first uint64, offset int64) string {
+	return f.path(first, fmt.Sprintf("-%d.unsigned", offset))
+}
+
+func (f Layout) Successor() string { return filepath.Join(f.Dir, f.Name+".successor") }
