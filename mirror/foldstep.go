@@ -126,6 +126,9 @@ func (f *folder) trackOpen(op crdt.Op, task rows.TaskRef, at rows.Ref) error {
 		}
 		f.opened[task] = openedAt{f.bound, at}
 	case crdt.Exit, crdt.Denial:
+		if f.step.Undoes() {
+			return nil // a start before it went first; one after it is open now, and has its row
+		}
 		if _, here := f.opened[task]; !here {
 			return f.step.DeleteOpen(task)
 		}

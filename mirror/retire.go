@@ -63,10 +63,15 @@ func (m *Mirror) undoStep(log holdings.Log, first uint64) (bool, error) {
 		}
 		r := log.Reader(cur.First)
 		defer r.Close()
-		if err := newFolder(step, cur, m.recent).run(r, first, records); err != nil {
+		f := newFolder(step, cur, m.recent)
+		if err := f.run(r, first, records); err != nil {
 			return false, err
 		}
-		return true, step.Commit()
+		if err := step.Commit(); err != nil {
+			return false, err
+		}
+		m.reached.set(holdings.NameOf(log), f.cur, m.now())
+		return true, nil
 	})
 }
 

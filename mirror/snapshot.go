@@ -33,7 +33,7 @@ func (m *Mirror) read(f func(*snapshot) error) error {
 func cursorOf(tx *rows.Tx, log holdings.Log) (rows.Cursor, error) {
 	c, ok, err := tx.Cursor(rows.LogOf(holdings.NameOf(log)))
 	if err == nil && !ok {
-		c = rows.Cursor{First: log.First(), Size: log.First()}
+		c = beginOf(log)
 	}
 	return c, err
 }

@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -14,11 +15,14 @@ import (
 // hashOf is the view hash and the number of tasks: SHA-256 over a line that names
 // the fold's version, and the JSON of each task in the order of node and request
 // id, a line each (docs/formats.md).
-func hashOf(list *crdt.TaskList) (merkle.Hash, uint64, error) {
+func hashOf(ctx context.Context, list *crdt.TaskList) (merkle.Hash, uint64, error) {
 	h := sha256.New()
 	fmt.Fprintf(h, "auditmesh view v%s\n", crdt.FoldVersion)
 	tasks := uint64(0)
 	err := list.Each(func(task *crdt.Task) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		tasks++
 		it, _, err := list.Show(task)
 		if err != nil {

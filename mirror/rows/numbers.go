@@ -24,6 +24,14 @@ func (n *numbers[K]) add(k K) {
 	n.keys = append(n.keys, k)
 }
 
+// cut takes back the numbers from size on.
+func (n *numbers[K]) cut(size int) {
+	for _, k := range n.keys[size:] {
+		delete(n.of, k)
+	}
+	n.keys = n.keys[:size]
+}
+
 // newKeys are the logs and nodes that a step met first. Their numbers count only
 // once it is committed.
 type newKeys struct {
@@ -77,6 +85,13 @@ func (s *Store) knownLog(n LogNumber) (crdt.Log, bool) {
 		return crdt.Log{}, false
 	}
 	return s.logs.keys[n], true
+}
+
+// Logs are all logs that the view has met.
+func (s *Store) Logs() []crdt.Log {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return slices.Clone(s.logs.keys)
 }
 
 // NodeID is the node that has a number.

@@ -78,19 +78,26 @@ func (s *Step) Commit() error {
 	return nil
 }
 
+// commit makes the numbers known before the rows that have them, and takes them back
+// if it fails. The lock is not held over the commit, which waits for the disk.
 func (s *Store) commit(txn *badger.Txn, met newKeys) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := txn.Commit(); err != nil {
-		return err
-	}
+	logs, nodes := len(s.logs.keys), len(s.nodes.keys)
 	for _, l := range met.logs {
 		s.logs.add(l)
 	}
 	for _, n := range met.nodes {
 		s.nodes.add(n)
 	}
-	return nil
+	s.mu.Unlock()
+	err := txn.Commit()
+	if err != nil {
+		s.mu.Lock()
+		s.logs.cut(logs)
+		s.nodes.cut(nodes)
+		s.mu.Unlock()
+	}
+	return err
 }
 
 // setAll puts rows, or takes them out, in as many transactions as that takes.
