@@ -41,7 +41,7 @@ func TestReadyAndAlive(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := Open(cfg, zaptest.NewLogger(t))
+	n, err := Open(t.Context(), cfg, zaptest.NewLogger(t))
 	if err != nil {
 		t.Fatal(err)
 	}
