@@ -3,12 +3,11 @@ package audit
 import (
 	"context"
 	"fmt"
+	"log/slog"
 
 	"auditmesh/audit/event"
 	"auditmesh/audit/merkle"
 	"auditmesh/audit/segment"
-
-	"go.uber.org/zap"
 )
 
 // Position is where a record stands.
@@ -177,7 +176,7 @@ func (l *Log) commit(g *commitGroup) {
 	g.finish()
 	l.lookAtSpace()
 	if displaced {
-		l.opts.Logger.Warn("the log's path led elsewhere, as a foreign logrotate leaves it; no record was lost", zap.String("path", l.opts.Path))
+		l.opts.Logger.Warn("the log's path led elsewhere, as a foreign logrotate leaves it; no record was lost", slog.String("path", l.opts.Path))
 		err = l.rotate("displaced")
 	} else if l.due() {
 		err = l.rotate("size or age")
@@ -242,7 +241,7 @@ func (l *Log) poisonLocked(err error) {
 	l.failed, l.lastErr = err, err.Error()
 	l.failures.Add(1)
 	l.failedLocked(err)
-	l.opts.Logger.Error("a write of the log failed: appends are refused until it has recovered", zap.Error(err))
+	l.opts.Logger.Error("a write of the log failed: appends are refused until it has recovered", slog.Any("error", err))
 	l.wake()
 }
 

@@ -5,11 +5,11 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"go.uber.org/zap"
 	"golang.org/x/mod/sumdb/note"
 
 	"auditmesh/audit/disk"
@@ -50,7 +50,7 @@ type Options struct {
 	Key        ed25519.PrivateKey
 	FS         disk.FS
 	Now        func() time.Time
-	Logger     *zap.Logger
+	Logger     *slog.Logger
 	// MaxPending bounds the bytes that wait for a commit.
 	MaxPending int
 	// A segment is sealed when it has SegmentBytes (default 128 MiB) or is
@@ -110,7 +110,7 @@ func (o *Options) fill() {
 		o.Now = time.Now
 	}
 	if o.Logger == nil {
-		o.Logger = zap.NewNop()
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.MaxPending == 0 {
 		o.MaxPending = 64 << 20
@@ -210,7 +210,7 @@ func (l *Log) Run(ctx context.Context) error {
 			l.freeReserve()
 		}
 		if err := l.Recover(); err != nil {
-			l.opts.Logger.Warn("log not recovered yet", zap.Duration("next try in", pause), zap.Error(err))
+			l.opts.Logger.Warn("log not recovered yet", slog.Duration("next try in", pause), slog.Any("error", err))
 			retry = time.After(pause)
 			pause = min(2*pause, slowedRecovery)
 			continue
@@ -230,7 +230,7 @@ func (l *Log) upkeep(ctx context.Context) {
 	l.keepReserve()
 	l.record(ctx)
 	if err := l.Sign(); err != nil && !errors.Is(err, ErrPoisoned) {
-		l.opts.Logger.Warn("checkpoint not signed", zap.Error(err))
+		l.opts.Logger.Warn("checkpoint not signed", slog.Any("error", err))
 	}
 	l.rotateAged()
 }
@@ -263,7 +263,7 @@ func (l *Log) Recover() error {
 		return err
 	}
 	l.failed = nil
-	l.opts.Logger.Info("log recovered", zap.Uint64("size", l.Size()))
+	l.opts.Logger.Info("log recovered", slog.Uint64("size", l.Size()))
 	return nil
 }
 

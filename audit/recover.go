@@ -3,10 +3,9 @@ package audit
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"slices"
-
-	"go.uber.org/zap"
 
 	"auditmesh/audit/disk"
 	"auditmesh/audit/merkle"
@@ -179,7 +178,7 @@ func (l *Log) setAside(at segment.Ended) error {
 		return err
 	}
 	l.opts.Logger.Warn("set an unfinished end of the log aside; it was never acknowledged",
-		zap.String("file", path), zap.Int64("bytes", n), zap.Int64("offset", at.Offset), zap.String("reason", at.Err.Error()))
+		slog.String("file", path), slog.Int64("bytes", n), slog.Int64("offset", at.Offset), slog.String("reason", at.Err.Error()))
 	return disk.Cut(fsys, at.Segment.Path, at.Offset)
 }
 
@@ -295,7 +294,7 @@ func (l *Log) resign(signed SignedState) error {
 	if signed.Size == l.SignedSize() {
 		return nil
 	}
-	l.opts.Logger.Warn("the checkpoint of the last-signed state was not kept: a crash came between the two; it is made once more, the same to the byte", zap.Uint64("size", signed.Size))
+	l.opts.Logger.Warn("the checkpoint of the last-signed state was not kept: a crash came between the two; it is made once more, the same to the byte", slog.Uint64("size", signed.Size))
 	name, _ := l.Name()
 	last, _ := l.kept.Last()
 	frontier, pos, err := l.seq.FrontierAt(signed.Size)

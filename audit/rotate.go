@@ -4,10 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"time"
-
-	"go.uber.org/zap"
 
 	"auditmesh/audit/disk"
 	"auditmesh/audit/segment"
@@ -76,7 +75,7 @@ func (l *Log) rotate(why string) error {
 	head := segment.Head{Peer: l.owner, Log: name.IDString(), First: frontier.Size, Frontier: frontier.Hashes}
 	if err := segment.WriteHead(fsys, l.files.Head(head.First), head); err != nil {
 		l.active.hold = l.opts.Now().Add(rotateRetry)
-		l.opts.Logger.Warn("the segment could not be sealed yet; it is gone on with", zap.Error(err))
+		l.opts.Logger.Warn("the segment could not be sealed yet; it is gone on with", slog.Any("error", err))
 		return nil
 	}
 	s, err := segment.Create(fsys, l.files, head)
@@ -91,7 +90,7 @@ func (l *Log) rotate(why string) error {
 		return err
 	}
 	l.seq.Seal(s.Path)
-	l.opts.Logger.Info("segment sealed", zap.Uint64("records", head.First), zap.String("why", why))
+	l.opts.Logger.Info("segment sealed", slog.Uint64("records", head.First), slog.String("why", why))
 	l.wake()
 	return old.Close()
 }
@@ -121,7 +120,7 @@ func (l *Log) takePath(to string) error {
 		}
 		if !ours {
 			aside := fmt.Sprintf("%s.foreign-%d", l.opts.Path, l.opts.Now().UnixMilli())
-			l.opts.Logger.Warn("another program put a file at the log's path; it is kept beside it", zap.String("file", aside))
+			l.opts.Logger.Warn("another program put a file at the log's path; it is kept beside it", slog.String("file", aside))
 			if err := fsys.Rename(l.opts.Path, aside); err != nil {
 				return err
 			}

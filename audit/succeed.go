@@ -6,12 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"go.uber.org/zap"
 
 	"auditmesh/audit/disk"
 	"auditmesh/audit/event"
@@ -141,7 +140,7 @@ func (s *succession) decide(why error) error {
 	}
 	s.state = SignedState{Peer: s.peer, Sealed: sealed, Pending: p}
 	if p.Log == "" {
-		s.o.Logger.Error("neither a log nor the last-signed state is there: a new log is begun; the mesh gives back what it has of an older one", zap.String("reason", p.Reason))
+		s.o.Logger.Error("neither a log nor the last-signed state is there: a new log is begun; the mesh gives back what it has of an older one", slog.String("reason", p.Reason))
 		s.state.Pending = nil
 	}
 	if err := s.fsys.MkdirAll(filepath.Dir(s.o.SignedPath), 0o700); err != nil {
@@ -312,8 +311,8 @@ func (s *succession) install() error {
 	}
 	p := s.state.Pending
 	s.o.Logger.Error("this node's log is signed no more; it goes on in a successor, and the mesh gives back what is missing of the old one",
-		zap.String("old log", p.Log), zap.Uint64("signed", p.Size), zap.String("reason", p.Reason),
-		zap.String("sealed", filepath.Join(s.files.SealedDir(), p.Sealed)))
+		slog.String("old log", p.Log), slog.Uint64("signed", p.Size), slog.String("reason", p.Reason),
+		slog.String("sealed", filepath.Join(s.files.SealedDir(), p.Sealed)))
 	return s.fsys.SyncDir(s.files.Dir)
 }
 

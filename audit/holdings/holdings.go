@@ -4,12 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"path/filepath"
 	"slices"
 	"sync"
 	"time"
-
-	"go.uber.org/zap"
 
 	"auditmesh/audit"
 	"auditmesh/audit/disk"
@@ -58,7 +57,7 @@ type Options struct {
 	Own      *audit.Log // this node's log, nil if auditing is disabled
 	// SegmentBytes is the size at which a copy's segments are sealed; 0: 128 MiB.
 	SegmentBytes int64
-	Logger       *zap.Logger
+	Logger       *slog.Logger
 }
 
 // Holdings are the logs that this node holds. They are safe for concurrent use.
@@ -76,6 +75,9 @@ type Holdings struct {
 // held like copies, and extended by what peers have of them. A damaged copy is
 // left out, logged, and listed by Damaged.
 func Open(o Options) (*Holdings, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
 	fsys, dir := o.FS, o.Dir
 	h := &Holdings{
 		Opts: o, copies: make(map[merkle.LogName]*audit.Copy), damaged: make(map[string]string),
@@ -143,7 +145,7 @@ func (h *Holdings) openCopy(dir string, name merkle.LogName) {
 
 func (h *Holdings) leaveOut(dir string, err error) {
 	h.damaged[dir] = err.Error()
-	h.Opts.Logger.Error("a copy is left out", zap.String("directory", dir), zap.Error(err))
+	h.Opts.Logger.Error("a copy is left out", slog.String("directory", dir), slog.Any("error", err))
 }
 
 // Damaged lists the copies that could not be opened, with the reasons.
@@ -320,7 +322,7 @@ func (h *Holdings) keepEvidence(c *audit.Copy, v *merkle.VerifiedBatch) error {
 		return fmt.Errorf("keep the evidence of a conflict: %w", err)
 	}
 	h.Opts.Logger.Error("a node signed two pasts of one log; the batch was refused and kept",
-		zap.Stringer("log", v.Log), zap.String("evidence", path))
+		slog.Any("log", v.Log), slog.String("evidence", path))
 	return nil
 }
 

@@ -5,10 +5,9 @@ import (
 	"crypto/ed25519"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"os"
 	"time"
-
-	"go.uber.org/zap"
 
 	"auditmesh/audit"
 	"auditmesh/audit/disk"
@@ -43,11 +42,11 @@ func viewLatency(ctx context.Context, dir string, events int) error {
 	if err != nil {
 		return err
 	}
-	h, err := holdings.Open(holdings.Options{FS: disk.OS{}, Dir: dir + "/copies", Evidence: dir + "/evidence", Own: log, Logger: zap.NewNop()})
+	h, err := holdings.Open(holdings.Options{FS: disk.OS{}, Dir: dir + "/copies", Evidence: dir + "/evidence", Own: log, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}
-	m, err := mirror.Open(dir+"/view", h, zap.NewNop())
+	m, err := mirror.Open(dir+"/view", h, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}

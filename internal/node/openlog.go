@@ -4,10 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"time"
-
-	"go.uber.org/zap"
 
 	"auditmesh/audit"
 	"auditmesh/audit/disk"
@@ -26,7 +25,7 @@ const (
 // OpenLog opens the node's own log as the configuration has it, nil if auditing
 // is disabled. The command line uses it too, where no node runs. It does not wait
 // for a log that is in use: audit.ErrLocked.
-func OpenLog(cfg Config, id Identity, logger *zap.Logger) (*audit.Log, error) {
+func OpenLog(cfg Config, id Identity, logger *slog.Logger) (*audit.Log, error) {
 	path := cfg.LogPath()
 	if path == "" {
 		return nil, nil
@@ -51,14 +50,14 @@ func OpenLog(cfg Config, id Identity, logger *zap.Logger) (*audit.Log, error) {
 	}
 	if l.Adopted() {
 		logger.Warn("an existing file was taken over as this node's log: the mesh will see its old lines",
-			zap.String("path", path), zap.Uint64("records", l.Size()))
+			slog.String("path", path), slog.Uint64("records", l.Size()))
 	}
 	return l, nil
 }
 
 // waitForLog is OpenLog for a node that starts. It waits while an `append` or an
 // `exec` has the log, for at most LogWait, and not for another node.
-func waitForLog(ctx context.Context, cfg Config, id Identity, logger *zap.Logger) (*audit.Log, error) {
+func waitForLog(ctx context.Context, cfg Config, id Identity, logger *slog.Logger) (*audit.Log, error) {
 	ctx, cancel := context.WithTimeout(ctx, LogWait)
 	defer cancel()
 	for {
