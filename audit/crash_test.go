@@ -33,7 +33,7 @@ func newLife(t *testing.T) *life {
 	l := &life{t: t, disk: disktest.NewDisk(), known: make(map[uint64]string)}
 	l.o = Options{
 		Path: "/log/audit.jsonl", SignedPath: "/state/last-signed.json",
-		Key: testKey(1), FS: l.disk, SegmentBytes: 700,
+		Key: testKey(1), FS: l.disk, SegmentBytes: 300,
 	}
 	if err := InitSignedState(l.disk, l.o.SignedPath, merkle.PeerID(l.o.Key.Public().(edPublic))); err != nil {
 		t.Fatal(err)
@@ -67,7 +67,7 @@ func (l *life) sign(log *Log) error {
 	return err
 }
 
-// run is the life: opening, appending over several rotations, signing, retention,
+// run is the life: opening, appending over several rotations, signing, retention of several segments at once,
 // a failed sync with its recovery, closing, and all of it once more.
 func (l *life) run() error {
 	for range 2 {
@@ -108,7 +108,8 @@ func (l *life) use(log *Log) error {
 			if err := l.sign(log); err != nil && !l.alive() {
 				return err
 			}
-			if err := retain(log, segment.Retention{Segments: 4}); err != nil && !l.alive() {
+			// Ever fewer, so that several are removed at once.
+			if err := retain(log, segment.Retention{Segments: 5 - i}); err != nil && !l.alive() {
 				return err
 			}
 		}

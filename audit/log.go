@@ -128,7 +128,7 @@ func Open(o Options) (*Log, error) {
 	l.largeGroups.New = func() any { return new(groupMemory) }
 	l.Owner = merkle.PeerID(o.Key.Public().(ed25519.PublicKey))
 	l.Seq = &segment.Sequence{Fsys: o.FS, Files: l.files}
-	if err := o.FS.MkdirAll(l.files.Dir, 0o700); err != nil {
+	if err := disk.MkdirAll(o.FS, l.files.Dir, 0o700); err != nil {
 		return nil, err
 	}
 	if l.lock, err = o.FS.Lock(l.files.Lock()); err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"go.uber.org/zap"
@@ -24,6 +25,9 @@ func (l *Log) recover(acknowledged uint64) error {
 	}
 	signed, err := readSigned(l.opts.FS, l.opts.SignedPath, l.Owner)
 	if err != nil {
+		return err
+	}
+	if err := removeTemps(l.opts); err != nil {
 		return err
 	}
 	kept, err := segment.LoadCheckpoints(l.opts.FS, l.files.Checkpoints())
@@ -69,6 +73,18 @@ func (l *Log) recover(acknowledged uint64) error {
 		return err
 	}
 	return l.activate(fresh, kept, signed)
+}
+
+// removeTemps removes what crashes left of writing the log's files and its
+// last-signed state. The log's lock is held.
+func removeTemps(o Options) error {
+	files := segment.LayoutOf(o.Path)
+	if err := disk.RemoveTemps(o.FS, files.Dir, func(name string) bool {
+		return files.Owns(name) || name == filepath.Base(o.Path)
+	}); err != nil {
+		return err
+	}
+	return disk.RemoveTemps(o.FS, filepath.Dir(o.SignedPath), func(name string) bool { return name == filepath.Base(o.SignedPath) })
 }
 
 // read loads the segments and compares them with what was signed.
@@ -263,7 +279,7 @@ func (l *Log) copyTail(c *segment.Sequence, ld *segment.Loader) (bool, error) {
 		return false, nil
 	}
 	fsys, floor := l.opts.FS, ld.Floor
-	tmp := l.files.Segment(floor) + ".tmp"
+	tmp := disk.TempName(l.files.Segment(floor))
 	if _, err := disk.CopyFrom(fsys, last.Path, ld.FloorOffset, tmp); err != nil {
 		return false, err
 	}

@@ -35,7 +35,7 @@ func KeepEvidence(fsys disk.FS, dir string, held merkle.Checkpoint, v *merkle.Ve
 	if err != nil {
 		return "", err
 	}
-	if err := fsys.MkdirAll(dir, 0o700); err != nil {
+	if err := disk.MkdirAll(fsys, dir, 0o700); err != nil {
 		return "", err
 	}
 	sum := sha256.Sum256(v.Head.Note)

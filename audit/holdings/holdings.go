@@ -86,7 +86,7 @@ func Open(o Options) (*Holdings, error) {
 	}
 	peers, err := fsys.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return h, fsys.MkdirAll(dir, 0o700)
+		return h, disk.MkdirAll(fsys, dir, 0o700)
 	}
 	if err != nil {
 		return nil, err

@@ -16,6 +16,8 @@ type Store struct {
 	Owner string
 	Seq   *Sequence
 	Kept  *Checkpoints
+
+	unfinished bool // Retire removed a part; whoever may call Retire owns it
 }
 
 // Name is the log's name, false while the log is empty.
