@@ -66,7 +66,9 @@ type Holdings struct {
 	Opts    Options
 	changed notify.Hub
 
-	mu       sync.RWMutex
+	making sync.Mutex // held while a copy is made; before mu
+
+	mu       sync.RWMutex // never held over a call to the disk: state is read under it
 	copies   map[merkle.LogName]*audit.Copy // guarded by mu
 	damaged  map[string]string              // guarded by mu: directory to reason
 	conflict map[merkle.LogName]int         // guarded by mu
@@ -276,17 +278,40 @@ func (h *Holdings) extended(c *audit.Copy, v *merkle.VerifiedBatch, extend func(
 
 // copyOf is the copy of a log, nil if there is none and none is to be made.
 func (h *Holdings) copyOf(name merkle.LogName, make bool) (*audit.Copy, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if c, ok := h.copies[name]; ok {
+	if c := h.copyHeld(name); c != nil || !make {
 		return c, nil
 	}
-	if !make {
-		return nil, nil
+	h.making.Lock()
+	defer h.making.Unlock()
+	if c := h.copyHeld(name); c != nil { // made meanwhile
+		return c, nil
 	}
 	dir := audit.CopyDir(h.Opts.Dir, name)
+	if err := h.refuseCopy(name, dir); err != nil {
+		return nil, err
+	}
+	c, err := audit.OpenCopy(h.Opts.FS, dir, name, h.Opts.SegmentBytes)
+	if err != nil {
+		return nil, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.copies[name] = c
+	return c, nil
+}
+
+func (h *Holdings) copyHeld(name merkle.LogName) *audit.Copy {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.copies[name]
+}
+
+// refuseCopy says why no copy of a log is made, or returns nil.
+func (h *Holdings) refuseCopy(name merkle.LogName, dir string) error {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
 	if why, ok := h.damaged[dir]; ok {
-		return nil, fmt.Errorf("the copy of %s is damaged and left as it is: %s", name, why)
+		return fmt.Errorf("the copy of %s is damaged and left as it is: %s", name, why)
 	}
 	n := 0
 	for other := range h.copies {
@@ -295,14 +320,9 @@ func (h *Holdings) copyOf(name merkle.LogName, make bool) (*audit.Copy, error) {
 		}
 	}
 	if n >= maxLogsPerNode {
-		return nil, fmt.Errorf("%w: %s is not copied", ErrTooManyLogs, name)
+		return fmt.Errorf("%w: %s is not copied", ErrTooManyLogs, name)
 	}
-	c, err := audit.OpenCopy(h.Opts.FS, dir, name, h.Opts.SegmentBytes)
-	if err != nil {
-		return nil, err
-	}
-	h.copies[name] = c
-	return c, nil
+	return nil
 }
 
 func (h *Holdings) keepEvidence(c *audit.Copy, v *merkle.VerifiedBatch) error {
