@@ -71,7 +71,7 @@ func (l *life) sign(log *Log) error {
 // a failed sync with its recovery, closing, and all of it once more.
 func (l *life) run() error {
 	for range 2 {
-		log, err := Open(l.o)
+		log, err := OpenOrCreate(l.o)
 		if err != nil {
 			return err
 		}
@@ -120,7 +120,7 @@ func (l *life) use(log *Log) error {
 // check opens the log after the power cut: what was acknowledged is at its place,
 // what was signed is a prefix, nothing is unreadable, and the files verify.
 func (l *life) check() error {
-	log, err := Open(l.o)
+	log, err := OpenOrCreate(l.o)
 	if err != nil {
 		return fmt.Errorf("open: %w", err)
 	}
@@ -224,7 +224,7 @@ func crashAt(t *testing.T, k int, after, crash bool) (hit bool) {
 		l.disk.Restart(keep)
 		if cut >= 2 { // and again, while it is opened
 			l.failAt(rng.IntN(40), rng.IntN(2) == 0, true)
-			if log, err := Open(l.o); err == nil {
+			if log, err := OpenOrCreate(l.o); err == nil {
 				l.disk.Crash()
 				log.Close()
 			}

@@ -10,7 +10,6 @@ import (
 	"go.uber.org/zap"
 
 	"auditmesh/audit/disk"
-	"auditmesh/audit/merkle"
 	"auditmesh/audit/segment"
 )
 
@@ -99,8 +98,9 @@ func (l *Log) read(kept *segment.Checkpoints, segs []segment.Segment, signed Sig
 	return fresh, ld, err
 }
 
-// birth makes the first segment where there is none: an empty one, or the file
-// that stands at the path. A file that is not ours beside segments is refused.
+// birth makes the first segment where there is none and the log may be made: an
+// empty one, or the file that stands at the path. A file that is not ours beside
+// segments is refused.
 func (l *Log) birth(signed SignedState) ([]segment.Segment, error) {
 	fsys := l.opts.FS
 	segs, err := segment.List(fsys, l.files)
@@ -117,47 +117,43 @@ func (l *Log) birth(signed SignedState) ([]segment.Segment, error) {
 		}
 		return segs, nil
 	}
-	if signed.Size > 0 {
-		return nil, fmt.Errorf("%w: %d records were signed and %s has none: put the log back, or see \"A log that is gone\" in docs/formats.md", ErrBehind, signed.Size, l.files.Dir)
+	switch {
+	case signed.Size > 0:
+		return nil, l.gone(signed)
+	case !l.create:
+		return nil, errNoLog(l.opts)
+	case there:
+		size, err := adoptFile(l.opts, l.files, l.Owner)
+		if err != nil {
+			return nil, err
+		}
+		l.adopted = size > 0
+	default:
+		if err := createFirst(fsys, l.files, l.Owner); err != nil {
+			return nil, err
+		}
 	}
-	if there {
-		return l.adoptFile()
-	}
-	s, err := segment.Create(fsys, l.files, segment.Head{Peer: l.Owner, Frontier: []merkle.Hash{}})
-	return []segment.Segment{s}, err
+	return segment.List(fsys, l.files)
 }
 
-// adoptFile takes over a JSONL file as the first segment, without rewriting it.
-func (l *Log) adoptFile() ([]segment.Segment, error) {
-	fsys := l.opts.FS
-	if writing, err := fsys.Writing(l.opts.Path); err != nil {
-		return nil, err
-	} else if writing {
-		return nil, fmt.Errorf("%w: %s is open for writing, and cannot be taken over: stop the program that writes it, or follow the file (audit_follow_path) into a log of another name", ErrForeignWrite, l.opts.Path)
-	}
-	f, err := fsys.OpenFile(l.opts.Path, os.O_RDWR, 0)
+func (l *Log) gone(signed SignedState) error {
+	return fmt.Errorf("%w: %d records were signed and %s has none: put the log back, or see \"A log that is gone\" in docs/formats.md", ErrBehind, signed.Size, l.files.Dir)
+}
+
+// syncFile makes durable what another hand wrote into a file, and returns its size.
+func syncFile(fsys disk.FS, path string) (int64, error) {
+	f, err := fsys.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	info, err := f.Stat()
 	if err == nil {
 		err = f.Sync()
 	}
 	if err := errors.Join(err, f.Close()); err != nil {
-		return nil, err
+		return 0, err
 	}
-	head := segment.Head{Peer: l.Owner, Frontier: []merkle.Hash{}, AdoptedBytes: info.Size()}
-	if err := segment.WriteHead(fsys, l.files.Head(0), head); err != nil {
-		return nil, err
-	}
-	if err := fsys.Link(l.opts.Path, l.files.Segment(0)); err != nil {
-		return nil, err
-	}
-	if err := fsys.SyncDir(l.files.Dir); err != nil {
-		return nil, err
-	}
-	l.adopted = info.Size() > 0
-	return segment.List(fsys, l.files)
+	return info.Size(), nil
 }
 
 // checkPath refuses a file with content that another hand put at the path while

@@ -54,7 +54,7 @@ func manySegmentsAnd(t *testing.T, d *disktest.Disk, signed func(*Log)) (Options
 	if err := InitSignedState(d, o.SignedPath, testPeer(o)); err != nil {
 		t.Fatal(err)
 	}
-	l, err := Open(o)
+	l, err := OpenOrCreate(o)
 	if err != nil {
 		t.Fatal(err)
 	}

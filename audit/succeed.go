@@ -93,8 +93,15 @@ func (s *succession) run(why error) error {
 			return err
 		}
 	}
-	if s.state.Pending == nil {
-		return nil
+	if s.state.Pending == nil { // nothing is there to go on from
+		segs, err := segment.List(s.fsys, s.files)
+		if err != nil || len(segs) > 0 {
+			return err
+		}
+		if there, err := disk.Exists(s.fsys, s.o.Path); err != nil || there {
+			return err // OpenOrCreate may adopt it
+		}
+		return createFirst(s.fsys, s.files, s.peer)
 	}
 	if done, err := s.state.Pending.installed(s.fsys, s.files); err != nil || done {
 		return err

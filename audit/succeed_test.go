@@ -20,10 +20,10 @@ import (
 
 // succeedAndOpen is what a node does at its start.
 func succeedAndOpen(o Options) (*Log, error) {
-	l, err := Open(o)
+	l, err := OpenOrCreate(o)
 	if errors.Is(err, ErrBehind) || errors.Is(err, ErrNoSignedState) {
 		if err = Succeed(o, err); err == nil {
-			l, err = Open(o)
+			l, err = OpenOrCreate(o)
 		}
 	}
 	return l, err
@@ -174,7 +174,7 @@ func TestSuccessionCrash(t *testing.T) {
 
 func successionCrashAt(t *testing.T, k int, after, power bool) (hit bool) {
 	t.Helper()
-	list := cuts(k, 2)
+	list := cuts(k, 1)
 	if !power {
 		list = list[:1]
 	}
@@ -196,7 +196,7 @@ func successionCutAt(t *testing.T, k int, after, power bool, keep func() bool) (
 		}
 	}
 	must(InitSignedState(disk, o.SignedPath, testPeer(o)))
-	l, err := Open(o)
+	l, err := OpenOrCreate(o)
 	must(err)
 	for i := range 20 {
 		appendN(t, l, i, i+1)

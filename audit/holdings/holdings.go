@@ -68,7 +68,7 @@ type Holdings struct {
 
 	making sync.Mutex // held while a copy is made; before mu
 
-	mu       sync.RWMutex // never held over a call to the disk: state is read under it
+	mu       sync.RWMutex                   // never held over a call to the disk: state is read under it
 	copies   map[merkle.LogName]*audit.Copy // guarded by mu
 	damaged  map[string]string              // guarded by mu: directory to reason
 	conflict map[merkle.LogName]int         // guarded by mu

@@ -99,10 +99,10 @@ func OpenLog(cfg Config, id Identity, logger *zap.Logger) (*audit.Log, error) {
 		Path: path, SignedPath: cfg.SignedPath(), Key: id.Key, Logger: logger,
 		SegmentBytes: cfg.SegmentBytes, SegmentAge: time.Duration(cfg.SegmentAge), MinFree: cfg.MinFreeBytes, MaxArgvBytes: cfg.MaxArgvBytes,
 	}
-	l, err := audit.Open(o)
+	l, err := audit.OpenOrCreate(o)
 	if errors.Is(err, audit.ErrBehind) || errors.Is(err, audit.ErrNoSignedState) {
 		if err = audit.Succeed(o, err); err == nil {
-			l, err = audit.Open(o)
+			l, err = audit.OpenOrCreate(o)
 		}
 	}
 	if err != nil {
