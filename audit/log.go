@@ -66,9 +66,15 @@ type Options struct {
 	MaxArgvBytes int
 }
 
+// store is the reading side that a log and a copy share. Its methods are theirs.
+type store = segment.Store
+
 // Log is a node's own log.
 type Log struct {
-	segment.Store
+	store
+	owner  string // the node's peer id
+	seq    *segment.Sequence
+	kept   *segment.Checkpoints
 	opts   Options
 	files  segment.Layout
 	signer note.Signer
@@ -134,8 +140,9 @@ func open(o Options, create bool) (*Log, error) {
 	}
 	l := &Log{opts: o, signer: signer, hint: make(chan struct{}, 1), files: segment.LayoutOf(o.Path), create: create}
 	l.largeGroups.New = func() any { return new(groupMemory) }
-	l.Owner = merkle.PeerID(o.Key.Public().(ed25519.PublicKey))
-	l.Seq = &segment.Sequence{Fsys: o.FS, Files: l.files}
+	l.owner = merkle.PeerID(o.Key.Public().(ed25519.PublicKey))
+	l.seq, l.kept = segment.NewSequence(o.FS, l.files), segment.NewCheckpoints(o.FS, l.files.Checkpoints())
+	l.store = segment.NewStore(l.owner, l.seq, l.kept)
 	if !create {
 		if err := l.refuseNothing(); err != nil {
 			return nil, err
@@ -161,7 +168,7 @@ func (l *Log) refuseNothing() error {
 	if err != nil || len(segs) > 0 {
 		return err
 	}
-	signed, err := readSigned(l.opts.FS, l.opts.SignedPath, l.Owner)
+	signed, err := readSigned(l.opts.FS, l.opts.SignedPath, l.owner)
 	switch {
 	case errors.Is(err, ErrNoSignedState):
 		return fmt.Errorf("%w; %w", errNoLog(l.opts), err)
@@ -176,7 +183,7 @@ func (l *Log) refuseNothing() error {
 }
 
 // Peer is the peer id of the log's node.
-func (l *Log) Peer() string { return l.Owner }
+func (l *Log) Peer() string { return l.owner }
 
 // Path is the active file.
 func (l *Log) Path() string { return l.opts.Path }
@@ -318,7 +325,7 @@ func (l *Log) Close() error {
 	if l.active.file != nil {
 		err = errors.Join(err, l.active.file.Close())
 	}
-	l.Seq.FlushIndex()
+	l.seq.FlushIndex()
 	return errors.Join(err, l.lock.Release())
 }
 

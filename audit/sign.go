@@ -10,8 +10,8 @@ import (
 func (l *Log) sign() error {
 	l.signMu.Lock()
 	defer l.signMu.Unlock()
-	head, bytes := l.Seq.Head()
-	last, _ := l.Kept.Last()
+	head, bytes := l.seq.Head()
+	last, _ := l.kept.Last()
 	if head.Size == last.Size {
 		return nil
 	}
@@ -20,14 +20,14 @@ func (l *Log) sign() error {
 	if err != nil {
 		return err
 	}
-	state := SignedState{Peer: l.Owner, Log: name.IDString(), Size: head.Size, Root: head.Root(), Sealed: l.sealed}
+	state := SignedState{Peer: l.owner, Log: name.IDString(), Size: head.Size, Root: head.Root(), Sealed: l.sealed}
 	if err := writeSigned(l.opts.FS, l.opts.SignedPath, state); err != nil {
 		return fmt.Errorf("write the last-signed state, without which nothing is signed: %w", err)
 	}
 	if err := l.keep(name, bounds); err != nil {
 		return err
 	}
-	l.Seq.Changed.Notify()
+	l.seq.Wake()
 	return nil
 }
 
@@ -38,10 +38,11 @@ func (l *Log) bounds(from, to segment.Kept) ([]segment.Kept, error) {
 	if segment.FitsRun(from.Size, from.End, to) {
 		return []segment.Kept{to}, nil
 	}
-	frontier, _, err := l.Seq.FrontierAt(from.Size)
+	frontier, _, err := l.seq.FrontierAt(from.Size)
 	if err != nil {
 		return nil, err
 	}
+	tree := frontier.Range()
 	var list []segment.Kept
 	at := segment.Kept{Size: from.Size, End: from.End}
 	var lh segment.LineHasher
@@ -54,11 +55,11 @@ func (l *Log) bounds(from, to segment.Kept) ([]segment.Kept, error) {
 		}
 		step := segment.Kept{Size: at.Size + 1, End: at.End + int64(len(rec.Line)) + 1}
 		if !segment.FitsRun(from.Size, from.End, step) {
-			at.Root = frontier.Root()
+			at.Root = tree.Root()
 			list = append(list, at)
 			from = at
 		}
-		frontier.Append(lh.Line(rec.Ended()).Hash)
+		tree.AppendLeaf(lh.Line(rec.Ended()).Hash)
 		at = step
 	}
 	return append(list, to), nil
@@ -73,5 +74,5 @@ func (l *Log) keep(name merkle.LogName, bounds []segment.Kept) error {
 		}
 		bounds[i].Note = c.Note
 	}
-	return l.Kept.Add(nil, bounds...)
+	return l.kept.Add(nil, bounds...)
 }

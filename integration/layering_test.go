@@ -27,7 +27,7 @@ var allowed = map[string]struct {
 	"mirror":                 {[]string{"audit", "audit/event", "audit/holdings", "audit/merkle", "audit/segment", "crdt", "internal/notify"}, "the view knows no network"},
 	"gossip":                 {[]string{"audit", "audit/merkle", "audit/segment", "gossip/internal/wire"}, "the mesh moves batches and knows no task"},
 	"gossip/internal/wire":   {nil, "generated"},
-	"internal/api":           {[]string{"audit", "audit/event", "audit/merkle", "audit/segment", "crdt", "mirror"}, "the API answers for a node that it does not know"},
+	"internal/api":           {[]string{"audit", "audit/event", "audit/follow", "audit/merkle", "audit/segment", "crdt", "mirror"}, "the API answers for a node that it does not know"},
 	"internal/node":          {[]string{"audit", "audit/disk", "audit/event", "audit/follow", "audit/holdings", "audit/merkle", "audit/segment", "crdt", "mirror", "gossip", "internal/api"}, "the only place that sees all"},
 	"cmd/auditmesh":          {[]string{"audit", "audit/disk", "audit/event", "audit/follow", "audit/holdings", "audit/merkle", "audit/segment", "crdt", "mirror", "gossip", "internal/api", "internal/node"}, "the command line; of the view the words of a query"},
 	"integration":            {nil, "tests alone"},

@@ -65,7 +65,7 @@ func (r *Reader) line() ([]byte, error) {
 	}
 	// Beyond the segment's part of the chain there may be bytes that are not
 	// durable, or that recovery cut. What the chain says is read, no more.
-	if next := r.chain.SegmentOf(r.seq); next.Path != r.seg.Path || next.gen != r.seg.gen {
+	if next := r.chain.segmentOf(r.seq); next.Path != r.seg.Path || next.gen != r.seg.gen {
 		return nil, io.EOF
 	}
 	return r.sc.next()
@@ -76,7 +76,7 @@ func (r *Reader) open() error {
 	if err != nil {
 		return err
 	}
-	f, err := r.chain.Fsys.OpenFile(s.Path, os.O_RDONLY, 0)
+	f, err := r.chain.fsys.OpenFile(s.Path, os.O_RDONLY, 0)
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,17 @@ func (r *Reader) Close() {
 	r.file, r.sc = nil, nil
 }
 
-func (c *Sequence) SegmentOf(seq uint64) Segment {
+// Last is the last segment, the zero value while there is none.
+func (c *Sequence) Last() Segment {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if len(c.segs) == 0 {
+		return Segment{}
+	}
+	return c.segs[len(c.segs)-1]
+}
+
+func (c *Sequence) segmentOf(seq uint64) Segment {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return c.segs[c.segmentLocked(seq)]

@@ -22,7 +22,7 @@ type Retention struct {
 // is not signed. Whoever shows the log's records takes those before out of sight,
 // and then calls Retire.
 func (h *Store) Retirable(keep Retention, now time.Time) (uint64, error) {
-	segs := h.Seq.Segments()
+	segs := h.seq.Segments()
 	if len(segs) == 0 {
 		return 0, nil
 	}
@@ -34,7 +34,7 @@ func (h *Store) Retirable(keep Retention, now time.Time) (uint64, error) {
 	for n < len(segs)-1 && segs[n+1].First <= signed {
 		old := false
 		if keep.Age > 0 {
-			info, err := h.Seq.Fsys.Stat(segs[n].Path)
+			info, err := h.seq.fsys.Stat(segs[n].Path)
 			if err != nil {
 				return 0, err
 			}
@@ -57,7 +57,7 @@ func (h *Store) Retirable(keep Retention, now time.Time) (uint64, error) {
 // which one, the files that are there say. What is left over is removed by the next
 // call that finds something to remove, in this process or a later one.
 func (h *Store) Retire(before uint64) error {
-	segs := h.Seq.Segments()
+	segs := h.seq.Segments()
 	n := 0
 	for n < len(segs)-1 && segs[n+1].First <= min(before, h.SignedSize()) {
 		n++
@@ -66,18 +66,18 @@ func (h *Store) Retire(before uint64) error {
 		return nil
 	}
 	first := segs[n].First
-	head, err := ReadHead(h.Seq.Fsys, h.Seq.Files.Head(first))
+	head, err := ReadHead(h.seq.fsys, h.seq.files.Head(first))
 	if err != nil {
 		return err
 	}
-	h.Seq.retire(n, merkle.Frontier{Size: head.First, Hashes: head.Frontier})
+	h.seq.retire(n, merkle.Frontier{Size: head.First, Hashes: head.Frontier})
 	h.unfinished = true
-	if err := removeBefore(h.Seq.Fsys, h.Seq.Files, first); err != nil {
+	if err := removeBefore(h.seq.fsys, h.seq.files, first); err != nil {
 		return fmt.Errorf("remove what retention does not keep: %w", err)
 	}
 	// The checkpoints last: as long as older lines may be there, they are served
 	// with them.
-	if err := h.Kept.retire(first); err != nil {
+	if err := h.kept.retire(first); err != nil {
 		return err
 	}
 	h.unfinished = false

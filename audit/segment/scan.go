@@ -44,7 +44,7 @@ type chunk struct {
 }
 
 // run calls fn with every piece, and returns the offset where it ended: at
-// until, or at the end of the file with a nil error; with errUnfinished,
+// until, or at the end of the file with a nil error; with ErrUnfinished,
 // errLineTooLong and errZeros at the line at fault; or where fn failed.
 func (s *scan) run(r io.Reader, fn func(BlockPart) error) (int64, error) {
 	workers := runtime.GOMAXPROCS(0)
@@ -131,7 +131,7 @@ func (s *scan) read(r io.Reader, free <-chan []byte, stop <-chan struct{}, emit 
 		case errors.Is(err, io.EOF) && len(rest) > 0 && len(rest) <= merkle.MaxLine:
 			last = ErrUnfinished
 		case len(rest) > merkle.MaxLine:
-			last = ErrLineTooLong
+			last = errLineTooLong
 		case err != nil && !errors.Is(err, io.EOF):
 			last = err
 		}
@@ -169,11 +169,11 @@ func (s *scan) hash(c *chunk) {
 		line := c.buf[start:end]
 		at := p.offset + p.bytes
 		if n > merkle.MaxLine {
-			c.err = ErrLineTooLong
+			c.err = errLineTooLong
 			break
 		}
 		if p.end() >= s.zeros && at >= s.cutByte && hasZeros(line) {
-			c.err = ErrZeros
+			c.err = errZeros
 			break
 		}
 		if at >= s.cutByte && p.offset < s.cutByte {

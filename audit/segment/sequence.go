@@ -16,19 +16,24 @@ import (
 // it. Its writer (a Log or a Copy) is the only one that calls grow, seal,
 // retire and adopt.
 type Sequence struct {
-	Fsys    disk.FS
-	Files   Layout
-	Changed notify.Hub
+	fsys    disk.FS
+	files   Layout
+	changed notify.Hub
 	index   *indexWriter // of the last segment; the writer's alone
 
 	mu    sync.RWMutex
-	segs  []Segment           // guarded by mu
-	tree  merkle.Tree         // guarded by mu
-	bytes int64               // guarded by mu: of all lines since the chain was loaded, those of segments that are gone included
-	id    merkle.Hash         // guarded by mu: the first record's leaf hash
-	gen   int                 // guarded by mu: counts the times that segments were replaced
-	open  BlockEntry          // guarded by mu: of the block that is not complete
-	sum   merkle.CompactRange // guarded by mu: of the open entry's lines
+	segs  []Segment    // guarded by mu
+	tree  merkle.Tree  // guarded by mu
+	bytes int64        // guarded by mu: of all lines since the chain was loaded, those of segments that are gone included
+	id    merkle.Hash  // guarded by mu: the first record's leaf hash
+	gen   int          // guarded by mu: counts the times that segments were replaced
+	open  blockEntry   // guarded by mu: of the block that is not complete
+	sum   merkle.Range // guarded by mu: of the open entry's lines
+}
+
+// NewSequence is an empty one, of the log with those files.
+func NewSequence(fsys disk.FS, files Layout) *Sequence {
+	return &Sequence{fsys: fsys, files: files}
 }
 
 // mark is what is kept of a block in a segment, or of the part of it there.
@@ -40,6 +45,10 @@ type mark struct {
 // ErrRetired is returned for records before the first that is held: retention
 // removed their segments.
 var ErrRetired = errors.New("the record is no longer held: retention removed its segment")
+
+// Wake wakes who subscribed to the store: what is signed has changed. What is
+// durable does it by itself.
+func (c *Sequence) Wake() { c.changed.Notify() }
 
 // Size is the durable size. Nothing beyond it is read, signed or sent.
 func (c *Sequence) Size() uint64 {
@@ -100,31 +109,31 @@ func (c *Sequence) Grow(more []BlockPart) {
 	c.mu.Lock()
 	for _, p := range more {
 		if done := c.addLocked(p); done != nil {
-			entries = done.Encode(entries)
+			entries = done.encode(entries)
 		}
 	}
 	c.mu.Unlock()
 	if c.index != nil {
 		c.index.write(entries)
 	}
-	c.Changed.Notify()
+	c.changed.Notify()
 }
 
 // addLocked takes in a piece of the last segment. It returns the index entry of
 // the block that it completes, valid until the next call.
-func (c *Sequence) addLocked(p BlockPart) *BlockEntry {
+func (c *Sequence) addLocked(p BlockPart) *blockEntry {
 	last := &c.segs[len(c.segs)-1]
 	if p.first == 0 {
 		c.id = p.id
 	}
 	c.startBlockLocked(p.first, p.offset, p.times)
-	for _, n := range p.tree.Nodes {
-		c.tree.AppendSubtree(n.Level, n.Hash)
-		c.sum.Add(n)
+	for _, n := range p.tree.Nodes() {
+		c.tree.Append(n)
+		c.sum.Append(n, nil)
 	}
 	c.open.bytes += p.bytes
 	c.open.times.add(p.times)
-	c.open.Prints = append(c.open.Prints, p.prints...)
+	c.open.prints = append(c.open.prints, p.prints...)
 	last.Bytes += p.bytes
 	c.bytes += p.bytes
 	if p.end()%merkle.BlockSize != 0 {
@@ -141,8 +150,8 @@ func (c *Sequence) startBlockLocked(seq uint64, offset int64, t times) {
 		return
 	}
 	last.marks = append(last.marks, mark{offset, t})
-	c.open = BlockEntry{Seq: seq, offset: offset, Prints: c.open.Prints[:0]}
-	c.sum = merkle.CompactRange{End: seq, Nodes: c.sum.Nodes[:0]}
+	c.open = blockEntry{seq: seq, offset: offset, prints: c.open.prints[:0]}
+	c.sum.Reset(seq)
 }
 
 // partLocked says whether the last segment ends with a part of a block.
@@ -151,16 +160,16 @@ func (c *Sequence) partLocked() bool {
 }
 
 // finishLocked ends the open entry.
-func (c *Sequence) finishLocked() *BlockEntry {
+func (c *Sequence) finishLocked() *blockEntry {
 	c.open.root = c.sum.Root()
 	return &c.open
 }
 
 // skipLocked takes in a whole block from the index, whose lines are not read.
-func (c *Sequence) skipLocked(e *BlockEntry) {
+func (c *Sequence) skipLocked(e *blockEntry) {
 	last := &c.segs[len(c.segs)-1]
 	last.marks = append(last.marks, mark{e.offset, e.times})
-	c.tree.AppendSubtree(merkle.BlockLevel, e.root)
+	c.tree.Append(merkle.Subtree{Level: merkle.BlockLevel, Hash: e.root})
 	last.Bytes += e.bytes
 	c.bytes += e.bytes
 }
@@ -180,7 +189,7 @@ func (c *Sequence) Seal(path string) {
 	first := c.tree.Size()
 	c.segs = append(c.segs, Segment{First: first, Path: path, gen: c.gen})
 	c.mu.Unlock()
-	c.index = newIndexWriter(c.Fsys, c.Files.Index(first), first, 0)
+	c.index = newIndexWriter(c.fsys, c.files.Index(first), first, 0)
 }
 
 // FlushIndex writes the entry of the block that is not complete, and closes the
@@ -192,7 +201,7 @@ func (c *Sequence) FlushIndex() {
 	c.mu.Lock()
 	var raw []byte
 	if c.partLocked() {
-		raw = c.finishLocked().Encode(nil)
+		raw = c.finishLocked().encode(nil)
 	}
 	c.mu.Unlock()
 	c.index.write(raw)
@@ -204,9 +213,9 @@ func (c *Sequence) FlushIndex() {
 func (c *Sequence) retire(i int, start merkle.Frontier) {
 	c.mu.Lock()
 	c.segs = append([]Segment(nil), c.segs[i:]...)
-	c.tree.Start = start
+	c.tree.Forget(start)
 	c.mu.Unlock()
-	c.Changed.Notify()
+	c.changed.Notify()
 }
 
 // Adopt replaces the content by that of a chain that was just loaded.
@@ -220,7 +229,7 @@ func (c *Sequence) Adopt(o *Sequence) {
 		c.segs[i].gen = c.gen
 	}
 	c.mu.Unlock()
-	c.Changed.Notify()
+	c.changed.Notify()
 }
 
 // segmentLocked is the index of the segment that has the record, or of the last.
@@ -281,7 +290,7 @@ func (c *Sequence) FrontierAt(size uint64) (merkle.Frontier, int64, error) {
 	for _, s := range c.segs[i:] {
 		total -= s.Bytes
 	}
-	rest := c.tree.RestAt(size)
+	rest := c.tree.Rest(size)
 	total += c.segs[i].marks[size/merkle.BlockSize-c.segs[i].First/merkle.BlockSize].offset
 	inBlock := max(c.segs[i].First, size/merkle.BlockSize*merkle.BlockSize)
 	from := max(c.segs[0].First, size/merkle.BlockSize*merkle.BlockSize)
@@ -297,9 +306,9 @@ func (c *Sequence) FrontierAt(size uint64) (merkle.Frontier, int64, error) {
 		if n >= inBlock {
 			total += int64(len(rec.Line)) + 1
 		}
-		rest.Append(lh.Line(rec.Ended()).Hash)
+		rest.AppendLeaf(lh.Line(rec.Ended()).Hash)
 	}
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.tree.FrontierAt(size, rest), total, nil
+	return c.tree.FrontierAt(rest), total, nil
 }
