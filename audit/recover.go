@@ -107,8 +107,8 @@ func (l *Log) read(kept *segment.Checkpoints, segs []segment.Segment, signed Sig
 }
 
 // birth makes the first segment where there is none and the log may be made: an
-// empty one, or the file that stands at the path. A file that is not ours beside
-// segments is refused.
+// empty one, or the file that stands at the path. Beside segments that file must be
+// one of theirs.
 func (l *Log) birth(signed SignedState) ([]segment.Segment, error) {
 	fsys := l.opts.FS
 	segs, err := segment.List(fsys, l.files)
@@ -121,7 +121,7 @@ func (l *Log) birth(signed SignedState) ([]segment.Segment, error) {
 	}
 	if len(segs) > 0 {
 		if there {
-			return segs, l.checkPath()
+			return l.mendPath(segs, signed)
 		}
 		return segs, nil
 	}
@@ -162,20 +162,6 @@ func syncFile(fsys disk.FS, path string) (int64, error) {
 		return 0, err
 	}
 	return info.Size(), nil
-}
-
-// checkPath refuses a file with content that another hand put at the path while
-// no node ran: an operator knows what it is. An empty one, as logrotate makes it,
-// is replaced.
-func (l *Log) checkPath() error {
-	at, err := l.opts.FS.Stat(l.opts.Path)
-	if err != nil || at.Size() == 0 {
-		return err
-	}
-	if ours, err := l.isOurs(at); err != nil || ours {
-		return err
-	}
-	return &segment.DamageError{File: l.opts.Path, Reason: "another file stands at the log's path than the one that this log wrote; move it away to go on"}
 }
 
 // setAside puts what stands at the end of the last segment, and was never
