@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -187,6 +188,11 @@ func (l *Log) Peer() string { return l.owner }
 
 // Path is the active file.
 func (l *Log) Path() string { return l.opts.Path }
+
+// Owns says whether a path is that of one of the log's own files.
+func (l *Log) Owns(path string) bool {
+	return path == filepath.Clean(l.opts.Path) || filepath.Dir(path) == l.files.Dir && l.files.Owns(filepath.Base(path))
+}
 
 // Adopted says whether this OpenOrCreate took over a JSONL file that stood there,
 // whose lines the mesh will now see.

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -76,12 +77,17 @@ type Holdings struct {
 
 // Open opens all copies. The logs that were sealed beside the own one are
 // held like copies, and extended by what peers have of them. A damaged copy is
-// left out, logged, and listed by Damaged.
+// left out, logged, and listed by Damaged. Directories whose names are no peer id and
+// log id are others', and are not looked into.
 func Open(o Options) (*Holdings, error) {
 	fsys, dir := o.FS, o.Dir
 	h := &Holdings{
 		Opts: o, copies: make(map[merkle.LogName]*audit.Copy), damaged: make(map[string]string),
 		conflict: make(map[merkle.LogName]int),
+	}
+	isEvidence := func(name string) bool { return strings.HasSuffix(name, evidenceSuffix) }
+	if err := disk.RemoveTemps(fsys, o.Evidence, isEvidence); err != nil {
+		return nil, err
 	}
 	if err := h.openSealed(); err != nil {
 		return nil, err
@@ -94,17 +100,19 @@ func Open(o Options) (*Holdings, error) {
 		return nil, err
 	}
 	for _, peer := range peers {
-		if !peer.IsDir() {
-			continue // not ours, and in nobody's way
+		if _, err := merkle.PeerKey(peer.Name()); err != nil || !peer.IsDir() {
+			continue // another program's (lost+found), and in nobody's way
 		}
 		logs, err := fsys.ReadDir(filepath.Join(dir, peer.Name()))
 		if err != nil {
 			return nil, err
 		}
 		for _, log := range logs {
-			if log.IsDir() {
-				h.open(peer.Name(), log.Name())
+			id, err := merkle.ParseLogID(log.Name())
+			if err != nil || !log.IsDir() {
+				continue
 			}
+			h.openCopy(filepath.Join(dir, peer.Name(), log.Name()), merkle.LogName{Peer: peer.Name(), ID: id})
 		}
 	}
 	return h, nil
@@ -119,16 +127,6 @@ func (h *Holdings) openSealed() error {
 		h.openCopy(dir, merkle.LogName{Peer: h.Opts.Own.Peer(), ID: id})
 	}
 	return err
-}
-
-func (h *Holdings) open(peer, log string) {
-	dir := filepath.Join(h.Opts.Dir, peer, log)
-	id, err := merkle.ParseLogID(log)
-	if err != nil {
-		h.leaveOut(dir, err)
-		return
-	}
-	h.openCopy(dir, merkle.LogName{Peer: peer, ID: id})
 }
 
 func (h *Holdings) openCopy(dir string, name merkle.LogName) {

@@ -1,6 +1,7 @@
 package holdings
 
 import (
+	"crypto/ed25519"
 	"strings"
 	"testing"
 	"time"
@@ -60,5 +61,34 @@ func TestHoldingsAreReadableWhileACopyIsMade(t *testing.T) {
 	<-read
 	if len(h.Logs()) != 1 {
 		t.Errorf("%d logs are held", len(h.Logs()))
+	}
+}
+
+// What other programs have beside the copies is not looked into, and no damage.
+func TestOtherDirectoriesAreNoCopies(t *testing.T) {
+	d := disktest.NewDisk()
+	peer := merkle.PeerID(ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)).Public().(ed25519.PublicKey))
+	id := strings.Repeat("ab", 32)
+	others := []string{
+		"/copies/lost+found/" + id, "/copies/" + peer + ".bak/" + id, "/copies/" + peer + "/" + id + ".bak",
+		"/copies/" + peer + "/" + strings.ToUpper(id), "/copies/backup",
+	}
+	for _, dir := range others {
+		if err := d.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h, err := Open(Options{FS: d, Dir: "/copies", Evidence: "/evidence", Logger: zap.NewNop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	if len(h.Damaged()) > 0 || len(h.Logs()) > 0 {
+		t.Errorf("damaged %v, logs %v", h.Damaged(), h.Logs())
+	}
+	for _, dir := range others {
+		if entries, err := d.ReadDir(dir); err != nil || len(entries) > 0 {
+			t.Errorf("%s: %v, %v", dir, entries, err)
+		}
 	}
 }
