@@ -102,7 +102,7 @@ func OpenCopy(fsys disk.FS, dir string, name merkle.LogName, segmentBytes int64)
 }
 
 // unclaimed puts aside a first segment that is not the log's beginning, where no
-// checkpoint says that anything is held: Begin was not finished, and the next may
+// checkpoint says that anything is held: StartAt was not finished, and the next may
 // begin elsewhere.
 func (c *Copy) unclaimed(segs []segment.Segment, size uint64) ([]segment.Segment, error) {
 	if size > 0 || len(segs) == 0 || segs[0].First == 0 {

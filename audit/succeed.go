@@ -286,7 +286,7 @@ func (s *succession) trim(f segment.Layout) error {
 	}
 	last, _ := kept.Last()
 	segs := c.Segments()
-	for i := len(segs) - 1; i >= 0; i-- { // the last first: a crash leaves a chain
+	for i := len(segs) - 1; i >= 0; i-- { // the last first: a crash leaves a log without a hole
 		seg := segs[i]
 		if seg.First >= last.Size {
 			if err := s.fsys.Rename(seg.Path, f.Unsigned(seg.First, 0)); err != nil {

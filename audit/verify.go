@@ -96,7 +96,7 @@ func (v *verifier) segments(path string, statErr error) ([]segment.Segment, erro
 		v.total += s.Bytes
 	}
 	v.inUse = !segment.Closed(v.opts.FS, v.files.Lock())
-	v.index.InUse = v.inUse
+	v.index.InUse = func() bool { return v.inUse || !segment.Closed(v.opts.FS, v.files.Lock()) }
 	return segs, nil
 }
 

@@ -35,6 +35,9 @@ var errContradiction = errors.New("the view does not fit the files")
 func (m *Mirror) foldAll(ctx context.Context) error {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
+	if m.store == nil {
+		return &unavailableError{errClosed}
+	}
 	r := newRound()
 	defer r.close()
 	failed := make(map[merkle.LogName]error)
@@ -117,6 +120,7 @@ func (m *Mirror) stepOf(records int, log holdings.Log, round *round) (bool, erro
 	if err := m.store.commit(txn, f.met); err != nil {
 		return false, err
 	}
+	m.reached.set(name, f.cur, m.now())
 	round.records += f.cur.Size - cur.Size
 	return true, nil
 }

@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
 
 	badger "github.com/dgraph-io/badger"
 	"github.com/dgraph-io/badger/options"
@@ -28,6 +31,9 @@ type store struct {
 	nodes numbers[string]   // guarded by mu
 
 	begins *beginnings // of the fold
+
+	writing *atomic.Int64 // the mirror's
+	broken  atomic.Bool   // a write failed: it is only read from then on
 }
 
 var errSchema = errors.New("the view has another schema")
@@ -42,12 +48,28 @@ func openStore(dir string, logger *zap.Logger) (s *store, whole bool, err error)
 	if strings.Contains(err.Error(), "Cannot acquire directory lock") { // Badger has no error value for it
 		return nil, false, fmt.Errorf("the view is in use by another process: %w", err)
 	}
+	if ofMachine(err) {
+		return nil, false, err // it may be whole: not thrown away
+	}
 	logger.Warn("the view's database cannot be used; it is derived, and is rebuilt from the files", zap.Error(err))
-	if err := os.RemoveAll(dir); err != nil {
+	if err := emptyDir(dir); err != nil {
 		return nil, false, err
 	}
 	s, err = tryOpen(dir)
 	return s, false, err
+}
+
+// ofMachine says whether an error tells of the machine and not of the database.
+// Badger hides most in text.
+func ofMachine(err error) bool {
+	for _, e := range []syscall.Errno{
+		syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EACCES, syscall.EPERM, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EIO,
+	} {
+		if errors.Is(err, e) || strings.Contains(err.Error(), e.Error()) {
+			return true
+		}
+	}
+	return false
 }
 
 // storeOptions are for a store that can be rebuilt: nothing is synced, and
@@ -192,6 +214,14 @@ func (n *numbers[K]) add(k K) {
 	n.keys = append(n.keys, k)
 }
 
+// cut takes back the numbers from size on.
+func (n *numbers[K]) cut(size int) {
+	for _, k := range n.keys[size:] {
+		delete(n.of, k)
+	}
+	n.keys = n.keys[:size]
+}
+
 // holds says whether a row is there with that value.
 func (s *store) holds(txn *badger.Txn, key, value []byte) bool {
 	item, err := txn.Get(key)
@@ -240,21 +270,28 @@ func (s *store) nodeNumber(txn *badger.Txn, node string, met *fresh) (nodeNumber
 	return nodeNumber(n), err
 }
 
-// commit commits a step and takes over the numbers that it gave out, as one:
-// who sees the step's rows must find the numbers in them.
+// commit commits a step with the numbers that it gave out. Who sees the step's
+// rows must find the numbers in them, so they come first, and go again if the
+// commit fails: until then no row has them. The lock is not held over the commit,
+// which waits for the disk. It is called by one writer at a time.
 func (s *store) commit(txn *badger.Txn, met fresh) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := txn.Commit(); err != nil {
-		return err
-	}
+	logs, nodes := len(s.logs.keys), len(s.nodes.keys)
 	for _, l := range met.logs {
 		s.logs.add(l)
 	}
 	for _, n := range met.nodes {
 		s.nodes.add(n)
 	}
-	return nil
+	s.mu.Unlock()
+	err := s.write(txn.Commit)
+	if err != nil {
+		s.mu.Lock()
+		s.logs.cut(logs)
+		s.nodes.cut(nodes)
+		s.mu.Unlock()
+	}
+	return err
 }
 
 // putAll puts rows, or takes them out, in as many transactions as that takes.
@@ -272,7 +309,20 @@ func (s *store) putAll(rows map[string][]byte, out bool) error {
 			return err
 		}
 	}
-	return batch.Flush()
+	return s.write(batch.Flush)
+}
+
+// write runs a write, so that others can tell how long it takes and that it failed.
+func (s *store) write(commit func() error) error {
+	if s.writing != nil {
+		s.writing.Store(time.Now().UnixNano())
+		defer s.writing.Store(0)
+	}
+	err := commit()
+	if err != nil && !errors.Is(err, badger.ErrTxnTooBig) && !errors.Is(err, badger.ErrConflict) {
+		s.broken.Store(true)
+	}
+	return err
 }
 
 func (s *store) logByNumber(n logNumber) crdt.Log {
@@ -328,7 +378,7 @@ func (s *store) allNodes() []numberedNode {
 
 // cursorOf is which records of a log are folded in a transaction's view.
 func (s *store) cursorOf(txn *badger.Txn, log holdings.Log) (c cursor, err error) {
-	begin := cursor{First: log.First(), Size: log.First()}
+	begin := beginOf(log)
 	n, ok := s.findLog(logOf(holdings.NameOf(log)))
 	if !ok {
 		return begin, nil

@@ -12,9 +12,11 @@ import (
 // IndexCheck compares the indexes of a log with the lines while a loader reads
 // them. A nil IndexCheck looks at nothing. It is used for one Load.
 type IndexCheck struct {
-	// InUse says that a process has the log open, or left it without closing it:
-	// its index may lack what was written last, since nobody waits for an index.
-	InUse bool
+	// InUse says whether a process has the log open now or had it when the segments
+	// were listed, or left it without closing it: the index of the last segment may
+	// lack what was written last, since nobody waits for an index, and has what was
+	// appended since. Nil: nobody has it.
+	InUse func() bool
 	// Findings are what is wrong, an *IndexError a file.
 	Findings []error
 
@@ -54,12 +56,12 @@ func (c *IndexCheck) found(err error) {
 // compare compares an entry made of the lines with that of the index. last is of
 // the block in which the log ends.
 func (c *IndexCheck) compare(e *blockEntry, last bool) {
-	if c == nil || c.index == nil || c.bad || last && c.InUse {
+	if c == nil || c.index == nil || c.bad || last && c.growing() {
 		return
 	}
 	at := c.index.at
 	have, err := c.index.next()
-	if errors.Is(err, io.EOF) && c.InUse && c.last {
+	if errors.Is(err, io.EOF) && c.growing() {
 		c.bad = true // lines are written first, and the index is not waited for
 		return
 	}
@@ -73,13 +75,17 @@ func (c *IndexCheck) compare(e *blockEntry, last bool) {
 	}
 }
 
+// growing says whether the segment that is read, and its index with it, may have
+// grown since the segments were listed.
+func (c *IndexCheck) growing() bool { return c.last && c.InUse != nil && c.InUse() }
+
 // closed ends with a segment. Of one that was read whole it looks for entries
 // beyond the lines.
 func (c *IndexCheck) closed(whole bool) {
 	if c == nil || c.index == nil {
 		return
 	}
-	if whole && !c.bad {
+	if whole && !c.bad && !c.growing() {
 		at := c.index.at
 		if _, err := c.index.next(); !errors.Is(err, io.EOF) {
 			if err == nil {

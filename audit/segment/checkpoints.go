@@ -153,6 +153,8 @@ func (a *Checkpoints) setEnd(size uint64, pos int64) {
 	}
 }
 
+// FitsRun says whether the lines from a place on up to a checkpoint are within
+// the limits of a run.
 func FitsRun(from uint64, pos int64, a Kept) bool {
 	return a.End-pos <= merkle.MaxRunBytes && a.Size-from <= merkle.MaxRunRecords
 }

@@ -160,7 +160,7 @@ func (e *IndexError) Error() string {
 }
 
 // indexWriter writes the index of one segment. A failure ends the writing and is
-// remembered: nobody waits for an index. It is used by the chain's writer only.
+// remembered: nobody waits for an index. It is used by the log's writer only.
 type indexWriter struct {
 	fsys disk.FS
 	path string

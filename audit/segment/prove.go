@@ -54,7 +54,7 @@ func (h *Store) ProveConsistency(old merkle.Checkpoint) (merkle.Consistency, err
 	return c, c.Check()
 }
 
-// treeReader are the hashes of a chain's Merkle tree, as tlog asks for them. Those
+// treeReader has the hashes of a log's Merkle tree, as tlog asks for them. Those
 // beneath a block are made from its lines; two blocks are kept.
 type treeReader struct {
 	c      *Sequence

@@ -12,7 +12,7 @@ import (
 	"auditmesh/audit/merkle"
 )
 
-// A log is a chain of segments in one directory, named <name>-<first seq, 20
+// A log is a sequence of segments in one directory, named <name>-<first seq, 20
 // digits>.jsonl, each with a head file beside it, <name>-<first seq>.segment.
 // docs/formats.md, "Segments".
 
@@ -20,14 +20,16 @@ const (
 	maxHeadFile = 16 << 10
 	headVersion = 2
 
+	// DefaultSegmentBytes is the size at which a segment is sealed, if nothing
+	// else was said.
 	DefaultSegmentBytes = 128 << 20
 )
 
-// Segment is one file of a chain.
+// Segment is one file of a log.
 type Segment struct {
 	First uint64
 	Path  string
-	Bytes int64  // up to the chain's size; later bytes are not read
+	Bytes int64  // up to the durable size; later bytes are not read
 	marks []mark // one for each block that has records here
 	gen   int    // tells a file from the one that replaced it under the same name
 }
@@ -60,6 +62,7 @@ func (h Head) encode() ([]byte, error) {
 	return append(raw, '\n'), err
 }
 
+// WriteHead writes a head file, durable, its name included.
 func WriteHead(fsys disk.FS, path string, h Head) error {
 	raw, err := h.encode()
 	if err != nil {
@@ -68,6 +71,7 @@ func WriteHead(fsys disk.FS, path string, h Head) error {
 	return disk.WriteFile(fsys, path, raw, 0o600)
 }
 
+// ReadHead reads a head file. One that is not as it was written is a *DamageError.
 func ReadHead(fsys disk.FS, path string) (Head, error) {
 	var h Head
 	raw, err := disk.ReadFile(fsys, path, maxHeadFile)

@@ -13,8 +13,8 @@ import (
 
 // Sequence is the reading side of a log: its segments up to the durable size, and
 // what is needed to find, read and prove a record. Own logs and copies share
-// it. Its writer (a Log or a Copy) is the only one that calls grow, seal,
-// retire and adopt.
+// it. Its writer (a Log or a Copy) is the only one that calls Grow, Seal,
+// Adopt and retires.
 type Sequence struct {
 	fsys    disk.FS
 	files   Layout
@@ -24,7 +24,7 @@ type Sequence struct {
 	mu    sync.RWMutex
 	segs  []Segment    // guarded by mu
 	tree  merkle.Tree  // guarded by mu
-	bytes int64        // guarded by mu: of all lines since the chain was loaded, those of segments that are gone included
+	bytes int64        // guarded by mu: of all lines since the log was loaded, those of segments that are gone included
 	id    merkle.Hash  // guarded by mu: the first record's leaf hash
 	gen   int          // guarded by mu: counts the times that segments were replaced
 	open  blockEntry   // guarded by mu: of the block that is not complete
@@ -119,7 +119,7 @@ func (c *Sequence) Grow(more []BlockPart) {
 	c.changed.Notify()
 }
 
-// addLocked takes in a piece of the last segment. It returns the index entry of
+// addLocked takes in a part of a block of the last segment. It returns the index entry of
 // the block that it completes, valid until the next call.
 func (c *Sequence) addLocked(p BlockPart) *blockEntry {
 	last := &c.segs[len(c.segs)-1]
@@ -142,7 +142,7 @@ func (c *Sequence) addLocked(p BlockPart) *blockEntry {
 	return c.finishLocked()
 }
 
-// startBlockLocked makes the mark of a block of the last segment with its first piece.
+// startBlockLocked makes the mark of a block of the last segment with its first part.
 func (c *Sequence) startBlockLocked(seq uint64, offset int64, t times) {
 	last := &c.segs[len(c.segs)-1]
 	if slot := int(seq/merkle.BlockSize - last.First/merkle.BlockSize); slot < len(last.marks) {
@@ -174,7 +174,7 @@ func (c *Sequence) skipLocked(e *blockEntry) {
 	c.bytes += e.bytes
 }
 
-// StartAt makes an empty chain one that is held from a frontier on.
+// StartAt makes an empty sequence one that begins at a frontier.
 func (c *Sequence) StartAt(at merkle.Frontier, id merkle.Hash, path string) {
 	c.mu.Lock()
 	c.tree, c.id = merkle.NewTree(at), id
@@ -218,7 +218,7 @@ func (c *Sequence) retire(i int, start merkle.Frontier) {
 	c.changed.Notify()
 }
 
-// Adopt replaces the content by that of a chain that was just loaded.
+// Adopt replaces the content by that of one that was just loaded.
 func (c *Sequence) Adopt(o *Sequence) {
 	c.index.close()
 	c.index = o.index
@@ -269,7 +269,7 @@ func (c *Sequence) seek(t uint64) uint64 {
 }
 
 // FrontierAt is the frontier at an earlier size, and the bytes of the lines
-// before it. It reads at most blockSize-1 lines.
+// before it. It reads at most merkle.BlockSize-1 lines.
 func (c *Sequence) FrontierAt(size uint64) (merkle.Frontier, int64, error) {
 	c.mu.RLock()
 	now, total := c.tree.Size(), c.bytes

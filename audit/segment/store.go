@@ -134,7 +134,7 @@ func (h *Store) batchEnd(from uint64, pos int64) (Kept, error) {
 	return list[len(list)-1], nil
 }
 
-// findEnd fills in where an anchor's lines end, if that is not known yet.
+// findEnd fills in where a checkpoint's lines end, if that is not known yet.
 func (h *Store) findEnd(a *Kept) (err error) {
 	if a.End == unknownPos {
 		if _, a.End, err = h.seq.FrontierAt(a.Size); err == nil {

@@ -49,13 +49,13 @@ func (c *execCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	agent, machine, err := p.identity()
+	agent, machine, err := p.identity(a.ctx)
 	if err != nil && !c.FailOpen {
 		return &exitError{exitNoRecord, err}
 	}
 	x := execution{
 		append: p.append, agent: agent, machine: machine, failOpen: c.FailOpen,
-		stdin: a.stdin, stdout: a.stdout, stderr: a.stderr, forward: true,
+		stdin: a.stdin, stdout: a.stdout.file, stderr: a.stderr, forward: true,
 	}
 	return a.endAs(x.run(a.ctx, argv))
 }
@@ -118,7 +118,7 @@ type outcome struct {
 	signal syscall.Signal
 }
 
-// notRecordedError says that the request could not be made durable.
+// notRecordedError says that the request could not be made disk.
 type notRecordedError struct{ err error }
 
 func (e *notRecordedError) Error() string {
