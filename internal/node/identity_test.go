@@ -188,6 +188,9 @@ func TestIdentityOfManyAtOnce(t *testing.T) {
 // Who waits for the lock ends with its context.
 func TestIdentityWaitEnds(t *testing.T) {
 	c, d := diskConfig(), disktest.NewDisk()
+	if err := disk.MkdirAll(d, c.DataDir, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	lock, err := d.Lock(c.identityLockPath())
 	if err != nil {
 		t.Fatal(err)
