@@ -194,7 +194,7 @@ func TestCopyRetireSeveralCrash(t *testing.T) {
 				t.Fatalf("%d segments, %v", c.Segments(), err)
 			}
 			failed := crashAtOp(d, k, cut%2 == 0)
-			c.Retire(first) //nolint:errcheck // the machine crashes in it
+			c.Retire(first) // the machine crashes in it
 			hit = hit || *failed
 			d.Crash()
 			d.Restart(keep)

@@ -100,7 +100,7 @@ func TestNextLeaderIsToldInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, l := diskLog(t)
 		first := stallAt(d, "sync", "/log/audit-")
-		go l.Append(t.Context(), started(0)) //nolint:errcheck // see the lines below
+		go l.Append(t.Context(), started(0)) // see the lines below
 		synctest.Wait()
 		told := make(chan error, 1)
 		lines := mustEncode(t, started(1))
@@ -185,10 +185,10 @@ func TestStateIsReadableDuringSync(t *testing.T) {
 				l.Bytes()
 				l.First()
 				l.Space()
-				l.Err() //nolint:errcheck // that it answers
+				l.Err() // that it answers
 				l.LastFailure()
 				l.WriteFailures()
-				l.Batch(l.First()) //nolint:errcheck // that it answers
+				l.Batch(l.First()) // that it answers
 			}()
 			select {
 			case <-read:

@@ -24,7 +24,7 @@ const (
 // TempName is a new name beside path.
 func TempName(path string) string {
 	var raw [tempDigits / 2]byte
-	rand.Read(raw[:]) //nolint:errcheck // never fails: crypto/rand
+	rand.Read(raw[:]) // never fails
 	return path + "." + hex.EncodeToString(raw[:]) + tempSuffix
 }
 
