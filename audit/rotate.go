@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"auditmesh/audit/disk"
@@ -133,8 +134,9 @@ func (l *Log) takePath(to string) error {
 }
 
 // isOurs says whether a file is one of the log's segments, or an earlier state of
-// the last: recovery renames a copy onto a segment's name before it links the
-// path to it, and the path may still lead to the file that had the name before.
+// one: recovery renames a copy onto a segment's name before it links the path to it,
+// and the path may still lead to the file that had the name before. See also
+// mendPath.
 func (l *Log) isOurs(at fs.FileInfo) (bool, error) {
 	fsys := l.opts.FS
 	segs, err := segment.List(fsys, l.files)
@@ -150,7 +152,12 @@ func (l *Log) isOurs(at fs.FileInfo) (bool, error) {
 			return true, nil
 		}
 	}
-	return disk.SamePrefix(fsys, l.opts.Path, 0, segs[len(segs)-1].Path)
+	for _, s := range slices.Backward(segs) {
+		if begins, err := disk.SamePrefix(fsys, l.opts.Path, 0, s.Path); err != nil || begins {
+			return begins, err
+		}
+	}
+	return false, nil
 }
 
 // rotateAged seals a segment that is old enough, when nobody appends.

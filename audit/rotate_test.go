@@ -270,7 +270,7 @@ func TestRotationPutOff(t *testing.T) {
 	o.FS, o.SegmentBytes, o.Logger = fsys, 1000, slog.New(zapslog.NewHandler(core))
 	l := openLog(t, o)
 	fsys.SetFail(func(op disktest.Op) (error, bool) {
-		if strings.HasSuffix(op.Path, ".segment.tmp") {
+		if strings.Contains(op.Path, ".segment.") {
 			return os.ErrPermission, false
 		}
 		return nil, false

@@ -56,7 +56,7 @@ func newHeld(t testing.TB, n byte) *held {
 	if err := audit.InitSignedState(disk.OS{}, o.SignedPath, idOf(n)); err != nil {
 		t.Fatal(err)
 	}
-	own, err := audit.Open(o)
+	own, err := audit.OpenOrCreate(o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,7 +54,7 @@ func newReplica(t testing.TB, seed byte) *replica {
 	}
 	r := &replica{dir: dir}
 	var err error
-	if r.log, err = audit.Open(o); err != nil {
+	if r.log, err = audit.OpenOrCreate(o); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.log.Close() })

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"path/filepath"
 
 	"auditmesh/audit/disk"
 	"auditmesh/audit/event"
@@ -60,6 +61,10 @@ func (f *Follower) resume(ctx context.Context) error {
 }
 
 func (f *Follower) load() (c followCursor, err error) {
+	dir, base := filepath.Split(f.opts.CursorPath)
+	if err := disk.RemoveTemps(f.opts.FS, filepath.Clean(dir), func(name string) bool { return name == base }); err != nil {
+		f.opts.Logger.Warn("what a crash left beside the cursor of following stays there", slog.Any("error", err))
+	}
 	raw, err := disk.ReadFile(f.opts.FS, f.opts.CursorPath, maxCursor)
 	if errors.Is(err, fs.ErrNotExist) {
 		return c, nil

@@ -83,7 +83,11 @@ func New(log *audit.Log, o Options) *Follower {
 	if o.Poll == 0 {
 		o.Poll = followPoll
 	}
-	return &Follower{opts: o, log: log, src: source{fsys: o.FS, path: o.Path, now: o.Now}, status: Status{Path: o.Path}}
+	src := source{fsys: o.FS, path: o.Path, now: o.Now}
+	if log != nil {
+		src.ours = log.Owns
+	}
+	return &Follower{opts: o, log: log, src: src, status: Status{Path: o.Path}}
 }
 
 func (f *Follower) ms() uint64 { return uint64(f.opts.Now().UnixMilli()) }

@@ -23,7 +23,7 @@ func signedLog(t *testing.T, pid uint32) *audit.Log {
 	if err := audit.InitSignedState(disk.OS{}, o.SignedPath, merkle.PeerID(key.Public().(ed25519.PublicKey))); err != nil {
 		t.Fatal(err)
 	}
-	l, err := audit.Open(o)
+	l, err := audit.OpenOrCreate(o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,7 +38,7 @@ func viewLatency(ctx context.Context, dir string, events int) error {
 	if err := audit.InitSignedState(disk.OS{}, o.SignedPath, merkle.PeerID(key.Public().(ed25519.PublicKey))); err != nil {
 		return err
 	}
-	log, err := audit.Open(o)
+	log, err := audit.OpenOrCreate(o)
 	if err != nil {
 		return err
 	}

@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"time"
 
 	"auditmesh/audit"
-	"auditmesh/audit/disk"
 	"auditmesh/internal/api"
 )
 
@@ -34,15 +32,10 @@ func OpenLog(cfg Config, id Identity, logger *slog.Logger) (*audit.Log, error) {
 		Path: path, SignedPath: cfg.SignedPath(), Key: id.Key, Logger: logger,
 		SegmentBytes: cfg.SegmentBytes, SegmentAge: cfg.SegmentAge.Std(), MinFree: cfg.MinFreeBytes, MaxArgvBytes: int(cfg.MaxArgvBytes),
 	}
-	if _, err := (disk.OS{}).Stat(filepath.Dir(path)); err != nil {
-		if err := makeDir(disk.OS{}, filepath.Dir(path)); err != nil {
-			return nil, fmt.Errorf("make the log's directory: %w", err)
-		}
-	}
-	l, err := audit.Open(o)
+	l, err := audit.OpenOrCreate(o)
 	if errors.Is(err, audit.ErrBehind) || errors.Is(err, audit.ErrNoSignedState) {
 		if err = audit.Succeed(o, err); err == nil {
-			l, err = audit.Open(o)
+			l, err = audit.OpenOrCreate(o)
 		}
 	}
 	if err != nil {
