@@ -27,7 +27,7 @@ func (l *Log) sign() error {
 	if err := l.keep(name, bounds); err != nil {
 		return err
 	}
-	l.Seq.Changed.Notify()
+	l.Seq.Wake()
 	return nil
 }
 

@@ -18,7 +18,7 @@ import (
 type Sequence struct {
 	Fsys    disk.FS
 	Files   Layout
-	Changed notify.Hub
+	changed notify.Hub
 	index   *indexWriter // of the last segment; the writer's alone
 
 	mu    sync.RWMutex
@@ -40,6 +40,10 @@ type mark struct {
 // ErrRetired is returned for records before the first that is held: retention
 // removed their segments.
 var ErrRetired = errors.New("the record is no longer held: retention removed its segment")
+
+// Wake wakes who subscribed to the store: what is signed has changed. What is
+// durable does it by itself.
+func (c *Sequence) Wake() { c.changed.Notify() }
 
 // Size is the durable size. Nothing beyond it is read, signed or sent.
 func (c *Sequence) Size() uint64 {
@@ -107,7 +111,7 @@ func (c *Sequence) Grow(more []BlockPart) {
 	if c.index != nil {
 		c.index.write(entries)
 	}
-	c.Changed.Notify()
+	c.changed.Notify()
 }
 
 // addLocked takes in a piece of the last segment. It returns the index entry of
@@ -206,7 +210,7 @@ func (c *Sequence) retire(i int, start merkle.Frontier) {
 	c.segs = append([]Segment(nil), c.segs[i:]...)
 	c.tree.Start = start
 	c.mu.Unlock()
-	c.Changed.Notify()
+	c.changed.Notify()
 }
 
 // Adopt replaces the content by that of a chain that was just loaded.
@@ -220,7 +224,7 @@ func (c *Sequence) Adopt(o *Sequence) {
 		c.segs[i].gen = c.gen
 	}
 	c.mu.Unlock()
-	c.Changed.Notify()
+	c.changed.Notify()
 }
 
 // segmentLocked is the index of the segment that has the record, or of the last.

@@ -45,7 +45,7 @@ func (h *Store) Segments() int { return len(h.Seq.Segments()) }
 
 // Subscribe returns a channel that wakes after the durable or the signed size
 // changed, and the function that ends the subscription.
-func (h *Store) Subscribe() (wake <-chan struct{}, cancel func()) { return h.Seq.Changed.Subscribe() }
+func (h *Store) Subscribe() (wake <-chan struct{}, cancel func()) { return h.Seq.changed.Subscribe() }
 
 // Reader returns a reader that begins at the record with seq from.
 func (h *Store) Reader(from uint64) *Reader { return NewReader(h.Seq, from) }
