@@ -42,6 +42,7 @@ func (l *Log) bounds(from, to segment.Kept) ([]segment.Kept, error) {
 	if err != nil {
 		return nil, err
 	}
+	tree := frontier.Range()
 	var list []segment.Kept
 	at := segment.Kept{Size: from.Size, End: from.End}
 	var lh segment.LineHasher
@@ -54,11 +55,11 @@ func (l *Log) bounds(from, to segment.Kept) ([]segment.Kept, error) {
 		}
 		step := segment.Kept{Size: at.Size + 1, End: at.End + int64(len(rec.Line)) + 1}
 		if !segment.FitsRun(from.Size, from.End, step) {
-			at.Root = frontier.Root()
+			at.Root = tree.Root()
 			list = append(list, at)
 			from = at
 		}
-		frontier.Append(lh.Line(rec.Ended()).Hash)
+		tree.AppendLeaf(lh.Line(rec.Ended()).Hash)
 		at = step
 	}
 	return append(list, to), nil

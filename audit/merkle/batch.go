@@ -108,9 +108,9 @@ func (v *VerifiedBatch) hashLines(count int) {
 
 // FrontierAt is the frontier at a size within [First, End].
 func (v *VerifiedBatch) FrontierAt(size uint64) Frontier {
-	f := Frontier{Size: v.First, Hashes: v.Frontier}.Clone()
+	r := Frontier{Size: v.First, Hashes: v.Frontier}.Range()
 	for _, leaf := range v.Leaves[:size-v.First] {
-		f.Append(leaf)
+		r.AppendLeaf(leaf)
 	}
-	return f
+	return r.Frontier()
 }

@@ -76,7 +76,7 @@ type BlockPart struct {
 	offset int64 // in its segment
 	bytes  int64
 	id     merkle.Hash // the first line's
-	tree   merkle.CompactRange
+	tree   merkle.Range
 	prints []uint16 // for each line the first two bytes of its hash
 	times  times
 
@@ -89,12 +89,12 @@ func (p *BlockPart) end() uint64 { return p.first + uint64(len(p.prints)) }
 func (p *BlockPart) add(l Line) (full bool) {
 	seq := p.end()
 	if len(p.prints) == 0 {
-		p.id, p.tree.End = l.Hash, seq
+		p.id, p.tree = l.Hash, merkle.RangeAt(seq)
 	}
 	p.prints = append(p.prints, uint16(l.Hash[0])<<8|uint16(l.Hash[1]))
 	p.bytes += int64(l.Length)
 	p.times.add(times{l.Time, l.Time})
-	p.tree.Add(merkle.Subtree{Level: 0, Hash: l.Hash})
+	p.tree.AppendLeaf(l.Hash)
 	return (seq+1)%merkle.BlockSize == 0
 }
 

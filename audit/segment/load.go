@@ -90,7 +90,7 @@ func Read(c *Sequence, kept *Checkpoints, floor uint64, read func(*Loader) error
 		return ld, err
 	}
 	ld.abandon()
-	c.segs, c.tree, c.bytes, c.id, c.open, c.sum = nil, merkle.Tree{}, 0, merkle.Hash{}, BlockEntry{}, merkle.CompactRange{}
+	c.segs, c.tree, c.bytes, c.id, c.open, c.sum = nil, merkle.Tree{}, 0, merkle.Hash{}, BlockEntry{}, merkle.Range{}
 	for i := range kept.List {
 		kept.List[i].End = unknownPos
 	}

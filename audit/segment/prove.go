@@ -88,7 +88,7 @@ func (n *treeReader) node(at subtreeAt) (merkle.Hash, bool, error) {
 	if at.level >= merkle.BlockLevel {
 		n.c.mu.RLock()
 		defer n.c.mu.RUnlock()
-		h, ok := n.c.tree.Node(at.level-merkle.BlockLevel, at.index)
+		h, ok := n.c.tree.Node(at.level, at.index)
 		return h, ok, nil
 	}
 	b := at.index >> (merkle.BlockLevel - at.level)
@@ -111,39 +111,25 @@ func (n *treeReader) node(at subtreeAt) (merkle.Hash, bool, error) {
 func (c *Sequence) block(b uint64) (map[subtreeAt]merkle.Hash, error) {
 	from, size := b*merkle.BlockSize, c.Size()
 	all := make(map[subtreeAt]merkle.Hash)
-	built := merkle.CompactRange{End: from}
-	add := func(n merkle.Subtree) {
-		for start := built.End; ; n.Level++ {
-			all[subtreeAt{n.Level, start >> n.Level}] = n.Hash
-			left := len(built.Nodes) - 1
-			if left < 0 || built.Nodes[left].Level != n.Level || start>>n.Level%2 == 0 {
-				break
-			}
-			start -= 1 << n.Level
-			n.Hash = merkle.NodeHash(built.Nodes[left].Hash, n.Hash)
-			built.Nodes = built.Nodes[:left]
-		}
-		built.Nodes = append(built.Nodes, n)
-	}
 	c.mu.RLock()
-	known := c.tree.RestAt(from)
+	known := c.tree.Rest(from)
 	c.mu.RUnlock()
-	for level := merkle.BlockLevel - 1; level >= 0; level-- {
-		if known.Size>>level&1 == 1 {
-			add(merkle.Subtree{Level: level, Hash: known.Hashes[0]})
-			known.Hashes = known.Hashes[1:]
-			built.End += 1 << level
-		}
+	at := from
+	for _, n := range known.Nodes() {
+		all[subtreeAt{n.Level, at >> n.Level}] = n.Hash
+		at += 1 << n.Level
 	}
-	r := NewReader(c, built.End)
+	r := NewReader(c, known.End())
 	defer r.Close()
 	var lh LineHasher
-	for ; built.End < min(from+merkle.BlockSize, size); built.End++ {
+	for known.End() < min(from+merkle.BlockSize, size) {
 		rec, err := r.Next()
 		if err != nil {
 			return nil, err
 		}
-		add(merkle.Subtree{Level: 0, Hash: lh.Line(rec.Ended()).Hash})
+		known.Append(merkle.Subtree{Hash: lh.Line(rec.Ended()).Hash}, func(s merkle.Subtree, index uint64) {
+			all[subtreeAt{s.Level, index}] = s.Hash
+		})
 	}
 	return all, nil
 }

@@ -22,13 +22,13 @@ type Sequence struct {
 	index   *indexWriter // of the last segment; the writer's alone
 
 	mu    sync.RWMutex
-	segs  []Segment           // guarded by mu
-	tree  merkle.Tree         // guarded by mu
-	bytes int64               // guarded by mu: of all lines since the chain was loaded, those of segments that are gone included
-	id    merkle.Hash         // guarded by mu: the first record's leaf hash
-	gen   int                 // guarded by mu: counts the times that segments were replaced
-	open  BlockEntry          // guarded by mu: of the block that is not complete
-	sum   merkle.CompactRange // guarded by mu: of the open entry's lines
+	segs  []Segment    // guarded by mu
+	tree  merkle.Tree  // guarded by mu
+	bytes int64        // guarded by mu: of all lines since the chain was loaded, those of segments that are gone included
+	id    merkle.Hash  // guarded by mu: the first record's leaf hash
+	gen   int          // guarded by mu: counts the times that segments were replaced
+	open  BlockEntry   // guarded by mu: of the block that is not complete
+	sum   merkle.Range // guarded by mu: of the open entry's lines
 }
 
 // mark is what is kept of a block in a segment, or of the part of it there.
@@ -122,9 +122,9 @@ func (c *Sequence) addLocked(p BlockPart) *BlockEntry {
 		c.id = p.id
 	}
 	c.startBlockLocked(p.first, p.offset, p.times)
-	for _, n := range p.tree.Nodes {
-		c.tree.AppendSubtree(n.Level, n.Hash)
-		c.sum.Add(n)
+	for _, n := range p.tree.Nodes() {
+		c.tree.Append(n)
+		c.sum.Append(n, nil)
 	}
 	c.open.bytes += p.bytes
 	c.open.times.add(p.times)
@@ -146,7 +146,7 @@ func (c *Sequence) startBlockLocked(seq uint64, offset int64, t times) {
 	}
 	last.marks = append(last.marks, mark{offset, t})
 	c.open = BlockEntry{Seq: seq, offset: offset, Prints: c.open.Prints[:0]}
-	c.sum = merkle.CompactRange{End: seq, Nodes: c.sum.Nodes[:0]}
+	c.sum.Reset(seq)
 }
 
 // partLocked says whether the last segment ends with a part of a block.
@@ -164,7 +164,7 @@ func (c *Sequence) finishLocked() *BlockEntry {
 func (c *Sequence) skipLocked(e *BlockEntry) {
 	last := &c.segs[len(c.segs)-1]
 	last.marks = append(last.marks, mark{e.offset, e.times})
-	c.tree.AppendSubtree(merkle.BlockLevel, e.root)
+	c.tree.Append(merkle.Subtree{Level: merkle.BlockLevel, Hash: e.root})
 	last.Bytes += e.bytes
 	c.bytes += e.bytes
 }
@@ -208,7 +208,7 @@ func (c *Sequence) FlushIndex() {
 func (c *Sequence) retire(i int, start merkle.Frontier) {
 	c.mu.Lock()
 	c.segs = append([]Segment(nil), c.segs[i:]...)
-	c.tree.Start = start
+	c.tree.Forget(start)
 	c.mu.Unlock()
 	c.changed.Notify()
 }
@@ -285,7 +285,7 @@ func (c *Sequence) FrontierAt(size uint64) (merkle.Frontier, int64, error) {
 	for _, s := range c.segs[i:] {
 		total -= s.Bytes
 	}
-	rest := c.tree.RestAt(size)
+	rest := c.tree.Rest(size)
 	total += c.segs[i].marks[size/merkle.BlockSize-c.segs[i].First/merkle.BlockSize].offset
 	inBlock := max(c.segs[i].First, size/merkle.BlockSize*merkle.BlockSize)
 	from := max(c.segs[0].First, size/merkle.BlockSize*merkle.BlockSize)
@@ -301,9 +301,9 @@ func (c *Sequence) FrontierAt(size uint64) (merkle.Frontier, int64, error) {
 		if n >= inBlock {
 			total += int64(len(rec.Line)) + 1
 		}
-		rest.Append(lh.Line(rec.Ended()).Hash)
+		rest.AppendLeaf(lh.Line(rec.Ended()).Hash)
 	}
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.tree.FrontierAt(size, rest), total, nil
+	return c.tree.FrontierAt(rest), total, nil
 }

@@ -90,7 +90,7 @@ func (h *Store) Batch(from uint64) (*merkle.Batch, error) {
 	name, _ := h.Name()
 	b := &merkle.Batch{Log: name, First: from, Frontier: frontier.Hashes, Checkpoint: end.Note}
 	var lines bytes.Buffer
-	grown := frontier.Clone()
+	grown := frontier.Range()
 	var lh LineHasher
 	r := h.Reader(from)
 	defer r.Close()
@@ -100,7 +100,7 @@ func (h *Store) Batch(from uint64) (*merkle.Batch, error) {
 			return nil, fmt.Errorf("make a batch of %s: %w", name, err)
 		}
 		lines.Write(rec.Ended())
-		grown.Append(lh.Line(rec.Ended()).Hash)
+		grown.AppendLeaf(lh.Line(rec.Ended()).Hash)
 	}
 	if grown.Root() != end.Root {
 		return nil, &DamageError{File: r.seg.Path, Offset: r.sc.offset, Reason: fmt.Sprintf("one of the records %d to %d was changed after it was signed; they are not sent: `auditmesh verify` says which", from, end.Size-1)}
