@@ -130,9 +130,9 @@ type Status struct {
 	Members, Connected int
 }
 
-// Status is the node's state now.
-func (n *Node) Status() (Status, error) {
-	st, err := n.node.Status(false)
+// Status is the node's state now. It ends with ctx.
+func (n *Node) Status(ctx context.Context) (Status, error) {
+	st, err := n.node.Status(ctx, false)
 	return statusOf(st), err
 }
 

@@ -38,7 +38,7 @@ func TestAppendErrors(t *testing.T) {
 	if err != nil || at.Seq != 0 {
 		t.Errorf("the first record is at %d: %v", at.Seq, err)
 	}
-	if st, err := n.Status(); err != nil || st.Peer != at.Log.Peer || st.Records != 1 || st.Trouble != "" {
+	if st, err := n.Status(t.Context()); err != nil || st.Peer != at.Log.Peer || st.Records != 1 || st.Trouble != "" {
 		t.Errorf("status: %+v, %v", st, err)
 	}
 	if err := n.Close(); err != nil {

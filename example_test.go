@@ -34,7 +34,7 @@ func Example() {
 		}
 		fmt.Println("durable as record", at.Seq) // and it is on the disk
 	}
-	st, err := n.Status()
+	st, err := n.Status(ctx)
 	if err != nil {
 		panic(err)
 	}

@@ -159,7 +159,7 @@ func (l *Log) result(g *commitGroup, index int) (Position, error) {
 // commit writes and syncs a group, tells its members, and hands the lead to
 // the group that formed meanwhile. The caller has set busy.
 func (l *Log) commit(g *commitGroup) {
-	g.first = l.Seq.Size()
+	g.first = l.seq.Size()
 	made := l.treeWork(g)
 	displaced, err := l.writeSynced(g.buf)
 	if err != nil {
@@ -172,7 +172,7 @@ func (l *Log) commit(g *commitGroup) {
 		l.handOver(err)
 		return
 	}
-	l.Seq.Grow(made())
+	l.seq.Grow(made())
 	l.recycle(g)
 	g.finish()
 	l.lookAtSpace()

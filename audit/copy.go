@@ -37,7 +37,9 @@ func (o Outcome) String() string {
 // Copy is another node's log, held here: the same files as an own log, extended
 // by verified batches only and never signed.
 type Copy struct {
-	segment.Store
+	store
+	seq   *segment.Sequence
+	kept  *segment.Checkpoints
 	name  merkle.LogName
 	fsys  disk.FS
 	files segment.Layout
@@ -60,8 +62,6 @@ func CopyDir(root string, name merkle.LogName) string {
 // and changes nothing.
 func OpenCopy(fsys disk.FS, dir string, name merkle.LogName, segmentBytes int64) (*Copy, error) {
 	c := &Copy{name: name, fsys: fsys, files: segment.Layout{Dir: dir, Name: copyFileName}, seal: cmp.Or(segmentBytes, segment.DefaultSegmentBytes)}
-	c.Owner = name.Peer
-	c.Seq = &segment.Sequence{Fsys: fsys, Files: c.files}
 	if err := fsys.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -69,7 +69,6 @@ func OpenCopy(fsys disk.FS, dir string, name merkle.LogName, segmentBytes int64)
 	if err != nil {
 		return nil, err
 	}
-	c.Kept = kept
 	segs, err := segment.List(fsys, c.files)
 	if err != nil {
 		return nil, err
@@ -78,25 +77,29 @@ func OpenCopy(fsys disk.FS, dir string, name merkle.LogName, segmentBytes int64)
 	if segs, err = c.unclaimed(segs, last.Size); err != nil {
 		return nil, err
 	}
-	ld, err := segment.Read(c.Seq, kept, last.Size, func(ld *segment.Loader) error { return c.read(ld, segs, last.Size) })
-	if err != nil {
-		return nil, err
-	}
-	if last.Size > 0 && c.Seq.Size() > 0 && c.Seq.ID() != name.IDString() {
-		return nil, &segment.DamageError{File: dir, Reason: "the first line is not that of log " + name.String()}
-	}
 	if len(segs) == 0 && last.Size > 0 {
 		return nil, &segment.DamageError{File: c.files.Segment(0), Reason: "the file is gone"}
 	}
-	if err := ld.Complete(); err != nil {
+	// A segment that begins at the limit was made, and not used yet.
+	policy := segment.Policy{Signed: last.Size, Limit: last.Size}
+	if last.Size == 0 {
+		segs = nil // nothing was ever said to be held
+	}
+	loaded, err := segment.Load(fsys, c.files, segs, kept, policy)
+	if err != nil {
 		return nil, err
 	}
-	ld.WriteIndexes()
-	return c, segment.FindEnds(c.Seq, kept)
+	if last.Size > 0 && loaded.Size() > 0 && loaded.ID() != name.IDString() {
+		return nil, &segment.DamageError{File: dir, Reason: "the first line is not that of log " + name.String()}
+	}
+	c.seq, c.kept = loaded.Sequence, kept
+	c.store = segment.NewStore(name.Peer, c.seq, kept)
+	loaded.WriteIndexes()
+	return c, segment.FindEnds(c.seq, kept)
 }
 
 // unclaimed puts aside a first segment that is not the log's beginning, where no
-// checkpoint says that anything is held: Begin was not finished, and the next may
+// checkpoint says that anything is held: StartAt was not finished, and the next may
 // begin elsewhere.
 func (c *Copy) unclaimed(segs []segment.Segment, size uint64) ([]segment.Segment, error) {
 	if size > 0 || len(segs) == 0 || segs[0].First == 0 {
@@ -110,24 +113,6 @@ func (c *Copy) unclaimed(segs []segment.Segment, size uint64) ([]segment.Segment
 		}
 	}
 	return nil, c.fsys.SyncDir(c.files.Dir)
-}
-
-// read loads the segments up to what was said to be held. One that begins there
-// was made and not used yet.
-func (c *Copy) read(ld *segment.Loader, segs []segment.Segment, size uint64) error {
-	for i, s := range segs {
-		if err := ld.Head(s, i == 0); err != nil {
-			return err
-		}
-		until := size
-		if i+1 < len(segs) {
-			until = min(until, segs[i+1].First)
-		}
-		if end, err := ld.Load(s, until); err != nil {
-			return segment.Located(err, s, end)
-		}
-	}
-	return nil
 }
 
 // Extend stores what is new of a verified batch, durable before it returns:
@@ -154,7 +139,7 @@ func (c *Copy) StartAt(v *merkle.VerifiedBatch) (Outcome, error) {
 		if err := createCopySegment(c.fsys, c.files, c.name, at); err != nil {
 			return Hole, fmt.Errorf("begin the copy of %s: %w", c.name, err)
 		}
-		c.Seq.StartAt(at, c.name.ID, c.files.Segment(at.Size))
+		c.seq.StartAt(at, c.name.ID, c.files.Segment(at.Size))
 	}
 	return c.extend(v)
 }
@@ -168,7 +153,7 @@ func (c *Copy) extend(v *merkle.VerifiedBatch) (Outcome, error) {
 	if common < c.First() {
 		return Known, nil // was, until retention removed it
 	}
-	ours, _, err := c.Seq.FrontierAt(common)
+	ours, _, err := c.seq.FrontierAt(common)
 	if err != nil {
 		return Hole, err
 	}
@@ -179,13 +164,13 @@ func (c *Copy) extend(v *merkle.VerifiedBatch) (Outcome, error) {
 		return Known, nil
 	}
 	lines := v.From(size)
-	if err := c.store(lines); err != nil {
+	if err := c.write(lines); err != nil {
 		return Hole, fmt.Errorf("extend the copy of %s: %w", c.name, err)
 	}
-	_, bytes := c.Seq.Head()
-	grown := segment.BlockParts(size, c.Seq.SegmentOf(segment.NoLimit).Bytes, segment.WithHashes(lines, v.Leaves[size-v.First:]))
+	_, bytes := c.seq.Head()
+	grown := segment.BlockParts(size, c.seq.Last().Bytes, segment.WithHashes(lines, v.Leaves[size-v.First:]))
 	a := segment.Kept{Size: v.Head.Size, Root: v.Head.Root, End: bytes + int64(len(lines)), Note: v.Head.Note}
-	if err := c.Kept.Add(func() { c.Seq.Grow(grown) }, a); err != nil {
+	if err := c.kept.Add(func() { c.seq.Grow(grown) }, a); err != nil {
 		return Hole, err
 	}
 	return Extended, nil
@@ -195,20 +180,20 @@ func (c *Copy) extend(v *merkle.VerifiedBatch) (Outcome, error) {
 func (c *Copy) Close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.Seq.FlushIndex()
+	c.seq.FlushIndex()
 }
 
-// store writes lines at the end of the last segment and syncs them. Bytes that
+// write writes lines at the end of the last segment and syncs them. Bytes that
 // an earlier failed call left there are overwritten.
-func (c *Copy) store(lines []byte) error {
-	if c.Segments() == 0 || c.Seq.SegmentOf(segment.NoLimit).Bytes >= c.seal {
-		frontier, _ := c.Seq.Head()
+func (c *Copy) write(lines []byte) error {
+	if c.Segments() == 0 || c.seq.Last().Bytes >= c.seal {
+		frontier, _ := c.seq.Head()
 		if err := createCopySegment(c.fsys, c.files, c.name, frontier); err != nil {
 			return err
 		}
-		c.Seq.Seal(c.files.Segment(frontier.Size))
+		c.seq.Seal(c.files.Segment(frontier.Size))
 	}
-	last := c.Seq.SegmentOf(segment.NoLimit)
+	last := c.seq.Last()
 	f, err := c.fsys.OpenFile(last.Path, os.O_RDWR|os.O_APPEND, 0)
 	if err != nil {
 		return err

@@ -8,7 +8,7 @@
 // # Bytes
 //
 // A line is one JSON object and a newline, byte for byte what x0x's ExecAudit
-// writes (testdata/golden). The lines are the leaves of an RFC 6962 Merkle tree
+// writes (event/testdata/golden). The lines are the leaves of an RFC 6962 Merkle tree
 // and the log signs C2SP tlog-checkpoints of it. docs/formats.md states every
 // file: segments, segment heads, checkpoints, the last-signed state.
 //

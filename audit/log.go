@@ -65,9 +65,15 @@ type Options struct {
 	MaxArgvBytes int
 }
 
+// store is the reading side that a log and a copy share. Its methods are theirs.
+type store = segment.Store
+
 // Log is a node's own log.
 type Log struct {
-	segment.Store
+	store
+	owner  string // the node's peer id
+	seq    *segment.Sequence
+	kept   *segment.Checkpoints
 	opts   Options
 	files  segment.Layout
 	signer note.Signer
@@ -126,8 +132,9 @@ func Open(o Options) (*Log, error) {
 	}
 	l := &Log{opts: o, signer: signer, hint: make(chan struct{}, 1), files: segment.LayoutOf(o.Path)}
 	l.largeGroups.New = func() any { return new(groupMemory) }
-	l.Owner = merkle.PeerID(o.Key.Public().(ed25519.PublicKey))
-	l.Seq = &segment.Sequence{Fsys: o.FS, Files: l.files}
+	l.owner = merkle.PeerID(o.Key.Public().(ed25519.PublicKey))
+	l.seq, l.kept = segment.NewSequence(o.FS, l.files), segment.NewCheckpoints(o.FS, l.files.Checkpoints())
+	l.store = segment.NewStore(l.owner, l.seq, l.kept)
 	if err := o.FS.MkdirAll(l.files.Dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -141,7 +148,7 @@ func Open(o Options) (*Log, error) {
 }
 
 // Peer is the peer id of the log's node.
-func (l *Log) Peer() string { return l.Owner }
+func (l *Log) Peer() string { return l.owner }
 
 // Path is the active file.
 func (l *Log) Path() string { return l.opts.Path }
@@ -283,7 +290,7 @@ func (l *Log) Close() error {
 	if l.active.file != nil {
 		err = errors.Join(err, l.active.file.Close())
 	}
-	l.Seq.FlushIndex()
+	l.seq.FlushIndex()
 	return errors.Join(err, l.lock.Release())
 }
 

@@ -22,7 +22,7 @@ func (l *Log) recover(acknowledged uint64) error {
 		l.active.file.Close()
 		l.active.file = nil
 	}
-	signed, err := readSigned(l.opts.FS, l.opts.SignedPath, l.Owner)
+	signed, err := readSigned(l.opts.FS, l.opts.SignedPath, l.owner)
 	if err != nil {
 		return err
 	}
@@ -45,42 +45,50 @@ func (l *Log) recover(acknowledged uint64) error {
 	if err != nil {
 		return err
 	}
-	fresh, ld, err := l.read(kept, segs, signed)
+	fresh, err := l.read(kept, segs, signed)
 	if err != nil {
 		return err
 	}
 	if size := fresh.Size(); size < acknowledged {
 		return &segment.DamageError{File: l.opts.Path, Offset: fresh.Bytes(), Reason: fmt.Sprintf("%d records were acknowledged and %d are left", acknowledged, size)}
 	}
-	if copied, err := l.copyTail(fresh, ld); err != nil {
+	if copied, err := l.copyTail(fresh); err != nil {
 		return err
 	} else if copied {
 		if segs, err = segment.List(l.opts.FS, l.files); err != nil {
 			return err
 		}
-		ld.WriteIndexes() // they spare the second reading the first's work
+		fresh.WriteIndexes() // they spare the second reading the first's work
 		fresh.CloseIndex()
-		if fresh, ld, err = l.read(kept, segs, signed); err != nil {
+		if fresh, err = l.read(kept, segs, signed); err != nil {
 			return err
 		}
 	}
-	ld.WriteIndexes()
-	if err := segment.FindEnds(fresh, kept); err != nil {
+	fresh.WriteIndexes()
+	if err := segment.FindEnds(fresh.Sequence, kept); err != nil {
 		return err
 	}
-	return l.activate(fresh, kept, signed)
+	return l.activate(fresh.Sequence, kept, signed)
 }
 
-// read loads the segments and compares them with what was signed.
-func (l *Log) read(kept *segment.Checkpoints, segs []segment.Segment, signed SignedState) (*segment.Sequence, *segment.Loader, error) {
-	fresh := &segment.Sequence{Fsys: l.opts.FS, Files: l.files}
-	ld, err := segment.Read(fresh, kept, signed.Size, func(ld *segment.Loader) error {
-		if err := l.readSegments(ld, segs); err != nil {
-			return err
-		}
-		return errors.Join(checkSealed(fresh, signed), checkSigned(fresh, signed, l.opts.Path))
+// read loads the segments and compares them with what was signed. It cuts what a
+// finished recovery left in an older one, and sets a torn end aside.
+func (l *Log) read(kept *segment.Checkpoints, segs []segment.Segment, signed SignedState) (*segment.Loaded, error) {
+	return segment.Load(l.opts.FS, l.files, segs, kept, segment.Policy{
+		Signed: signed.Size,
+		Ended: func(at segment.Ended) error {
+			switch {
+			case at.Torn:
+				return l.setAside(at)
+			case at.Err == nil && at.Next != nil:
+				return l.cutCopied(at)
+			}
+			return at.Err
+		},
+		Check: func(c *segment.Sequence) error {
+			return errors.Join(checkSealed(c, signed), checkSigned(c, signed, l.opts.Path))
+		},
 	})
-	return fresh, ld, err
 }
 
 // birth makes the first segment where there is none: an empty one, or the file
@@ -107,7 +115,7 @@ func (l *Log) birth(signed SignedState) ([]segment.Segment, error) {
 	if there {
 		return l.adoptFile()
 	}
-	s, err := segment.Create(fsys, l.files, segment.Head{Peer: l.Owner, Frontier: []merkle.Hash{}})
+	s, err := segment.Create(fsys, l.files, segment.Head{Peer: l.owner, Frontier: []merkle.Hash{}})
 	return []segment.Segment{s}, err
 }
 
@@ -130,7 +138,7 @@ func (l *Log) adoptFile() ([]segment.Segment, error) {
 	if err := errors.Join(err, f.Close()); err != nil {
 		return nil, err
 	}
-	head := segment.Head{Peer: l.Owner, Frontier: []merkle.Hash{}, AdoptedBytes: info.Size()}
+	head := segment.Head{Peer: l.owner, Frontier: []merkle.Hash{}, AdoptedBytes: info.Size()}
 	if err := segment.WriteHead(fsys, l.files.Head(0), head); err != nil {
 		return nil, err
 	}
@@ -158,41 +166,12 @@ func (l *Log) checkPath() error {
 	return &segment.DamageError{File: l.opts.Path, Reason: "another file stands at the log's path than the one that this log wrote; move it away to go on"}
 }
 
-// readSegments loads all segments, cuts what a finished recovery left in an
-// older one, and sets a torn end aside.
-func (l *Log) readSegments(ld *segment.Loader, segs []segment.Segment) error {
-	for i, s := range segs {
-		if err := ld.Head(s, i == 0); err != nil {
-			return err
-		}
-		if i+1 < len(segs) {
-			end, err := ld.Load(s, segs[i+1].First)
-			if err != nil {
-				return segment.Located(err, s, end)
-			}
-			if err := l.cutCopied(s, end, segs[i+1]); err != nil {
-				return err
-			}
-			continue
-		}
-		ld.Floor = max(ld.Floor, s.First)
-		end, err := ld.Load(s, segment.NoLimit)
-		if (errors.Is(err, segment.ErrUnfinished) || errors.Is(err, segment.ErrZeros)) && ld.Chain.Size() >= ld.Floor {
-			err = l.setAside(s, end, err)
-		}
-		if err != nil {
-			return segment.Located(err, s, end)
-		}
-	}
-	return ld.Complete()
-}
-
-// setAside puts the bytes from offset to the end of a segment, which were never
+// setAside puts what stands at the end of the last segment, and was never
 // acknowledged, into a .torn file, and ends the segment there.
-func (l *Log) setAside(s segment.Segment, offset int64, why error) error {
+func (l *Log) setAside(at segment.Ended) error {
 	fsys := l.opts.FS
-	path := l.files.Torn(s.First, offset)
-	n, err := disk.CopyFrom(fsys, s.Path, offset, path)
+	path := l.files.Torn(at.Segment.First, at.Offset)
+	n, err := disk.CopyFrom(fsys, at.Segment.Path, at.Offset, path)
 	if err != nil {
 		return err
 	}
@@ -200,24 +179,25 @@ func (l *Log) setAside(s segment.Segment, offset int64, why error) error {
 		return err
 	}
 	l.opts.Logger.Warn("set an unfinished end of the log aside; it was never acknowledged",
-		zap.String("file", path), zap.Int64("bytes", n), zap.Int64("offset", offset), zap.String("reason", why.Error()))
-	return disk.Cut(fsys, s.Path, offset)
+		zap.String("file", path), zap.Int64("bytes", n), zap.Int64("offset", at.Offset), zap.String("reason", at.Err.Error()))
+	return disk.Cut(fsys, at.Segment.Path, at.Offset)
 }
 
 // cutCopied ends a segment where the next begins. A crash after the copy of
 // recovery was made leaves the copied lines here too; anything else is damage.
-func (l *Log) cutCopied(s segment.Segment, end int64, next segment.Segment) error {
-	if end == s.Bytes {
+func (l *Log) cutCopied(at segment.Ended) error {
+	s, next := at.Segment, at.Next
+	if at.Offset == s.Bytes {
 		return nil
 	}
-	same, err := disk.SamePrefix(l.opts.FS, s.Path, end, next.Path)
+	same, err := disk.SamePrefix(l.opts.FS, s.Path, at.Offset, next.Path)
 	if err != nil {
 		return err
 	}
 	if !same {
-		return &segment.DamageError{File: s.Path, Offset: end, Reason: fmt.Sprintf("the segment goes on after record %d with other lines than %s", next.First-1, next.Path)}
+		return &segment.DamageError{File: s.Path, Offset: at.Offset, Reason: fmt.Sprintf("the segment goes on after record %d with other lines than %s", next.First-1, next.Path)}
 	}
-	return disk.Cut(l.opts.FS, s.Path, end)
+	return disk.Cut(l.opts.FS, s.Path, at.Offset)
 }
 
 var errSuccession = errors.New("a succession was decided on and is not ended; it goes on by itself when the node starts")
@@ -257,14 +237,14 @@ func checkSigned(c *segment.Sequence, signed SignedState, path string) error {
 // segment, syncs it, and then cuts them from the old one: what the page cache
 // showed may not be on the disk, and cannot be told from what is. The files are
 // to be read anew if it says that it did so.
-func (l *Log) copyTail(c *segment.Sequence, ld *segment.Loader) (bool, error) {
-	last := c.SegmentOf(segment.NoLimit)
-	if c.Size() == ld.Floor {
+func (l *Log) copyTail(c *segment.Loaded) (bool, error) {
+	last := c.Last()
+	if c.Size() == c.Signed {
 		return false, nil
 	}
-	fsys, floor := l.opts.FS, ld.Floor
+	fsys, floor := l.opts.FS, c.Signed
 	tmp := l.files.Segment(floor) + ".tmp"
-	if _, err := disk.CopyFrom(fsys, last.Path, ld.FloorOffset, tmp); err != nil {
+	if _, err := disk.CopyFrom(fsys, last.Path, c.SignedEnd, tmp); err != nil {
 		return false, err
 	}
 	if floor == last.First {
@@ -278,7 +258,7 @@ func (l *Log) copyTail(c *segment.Sequence, ld *segment.Loader) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	head := segment.Head{Peer: l.Owner, Log: c.ID(), First: floor, Frontier: frontier.Hashes}
+	head := segment.Head{Peer: l.owner, Log: c.ID(), First: floor, Frontier: frontier.Hashes}
 	if err := segment.WriteHead(fsys, l.files.Head(floor), head); err != nil {
 		return false, err
 	}
@@ -288,13 +268,13 @@ func (l *Log) copyTail(c *segment.Sequence, ld *segment.Loader) (bool, error) {
 	if err := fsys.SyncDir(l.files.Dir); err != nil {
 		return false, err
 	}
-	return true, disk.Cut(fsys, last.Path, ld.FloorOffset)
+	return true, disk.Cut(fsys, last.Path, c.SignedEnd)
 }
 
 // activate links the path to the last segment and opens it for appending.
 func (l *Log) activate(fresh *segment.Sequence, kept *segment.Checkpoints, signed SignedState) error {
 	fsys := l.opts.FS
-	last := fresh.SegmentOf(segment.NoLimit)
+	last := fresh.Last()
 	if err := l.takePath(last.Path); err != nil {
 		return err
 	}
@@ -304,12 +284,8 @@ func (l *Log) activate(fresh *segment.Sequence, kept *segment.Checkpoints, signe
 	if head, err := fsys.Stat(l.files.Head(last.First)); err == nil {
 		l.active.born = head.ModTime()
 	}
-	l.Seq.Adopt(fresh)
-	if l.Kept == nil {
-		l.Kept = kept
-	} else {
-		l.Kept.Adopt(kept)
-	}
+	l.seq.Adopt(fresh)
+	l.kept.Adopt(kept)
 	return l.resign(signed)
 }
 
@@ -321,8 +297,8 @@ func (l *Log) resign(signed SignedState) error {
 	}
 	l.opts.Logger.Warn("the checkpoint of the last-signed state was not kept: a crash came between the two; it is made once more, the same to the byte", zap.Uint64("size", signed.Size))
 	name, _ := l.Name()
-	last, _ := l.Kept.Last()
-	frontier, pos, err := l.Seq.FrontierAt(signed.Size)
+	last, _ := l.kept.Last()
+	frontier, pos, err := l.seq.FrontierAt(signed.Size)
 	if err != nil {
 		return err
 	}

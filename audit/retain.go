@@ -6,7 +6,7 @@ package audit
 func (l *Log) Retire(first uint64) error {
 	l.signMu.Lock()
 	defer l.signMu.Unlock()
-	return l.Store.Retire(first)
+	return l.store.Retire(first)
 }
 
 // Retire removes the segments whose records are all before the record at first,
@@ -14,5 +14,5 @@ func (l *Log) Retire(first uint64) error {
 func (c *Copy) Retire(first uint64) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.Store.Retire(first)
+	return c.store.Retire(first)
 }

@@ -56,7 +56,7 @@ func (l *Log) checkActive(want int64) (displaced bool, err error) {
 	return err == nil && !l.opts.FS.SameFile(at, l.active.info), err
 }
 
-func (l *Log) segment() segment.Segment { return l.Seq.SegmentOf(segment.NoLimit) }
+func (l *Log) segment() segment.Segment { return l.seq.Last() }
 
 // due says whether the active segment is to be sealed.
 func (l *Log) due() bool {
@@ -72,8 +72,8 @@ func (l *Log) due() bool {
 func (l *Log) rotate(why string) error {
 	fsys := l.opts.FS
 	name, _ := l.Name()
-	frontier, _ := l.Seq.Head()
-	head := segment.Head{Peer: l.Owner, Log: name.IDString(), First: frontier.Size, Frontier: frontier.Hashes}
+	frontier, _ := l.seq.Head()
+	head := segment.Head{Peer: l.owner, Log: name.IDString(), First: frontier.Size, Frontier: frontier.Hashes}
 	if err := segment.WriteHead(fsys, l.files.Head(head.First), head); err != nil {
 		l.active.hold = l.opts.Now().Add(rotateRetry)
 		l.opts.Logger.Warn("the segment could not be sealed yet; it is gone on with", zap.Error(err))
@@ -90,7 +90,7 @@ func (l *Log) rotate(why string) error {
 	if err := l.openActive(s.Path); err != nil {
 		return err
 	}
-	l.Seq.Seal(s.Path)
+	l.seq.Seal(s.Path)
 	l.opts.Logger.Info("segment sealed", zap.Uint64("records", head.First), zap.String("why", why))
 	l.wake()
 	return old.Close()

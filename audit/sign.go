@@ -10,8 +10,8 @@ import (
 func (l *Log) sign() error {
 	l.signMu.Lock()
 	defer l.signMu.Unlock()
-	head, bytes := l.Seq.Head()
-	last, _ := l.Kept.Last()
+	head, bytes := l.seq.Head()
+	last, _ := l.kept.Last()
 	if head.Size == last.Size {
 		return nil
 	}
@@ -20,14 +20,14 @@ func (l *Log) sign() error {
 	if err != nil {
 		return err
 	}
-	state := SignedState{Peer: l.Owner, Log: name.IDString(), Size: head.Size, Root: head.Root(), Sealed: l.sealed}
+	state := SignedState{Peer: l.owner, Log: name.IDString(), Size: head.Size, Root: head.Root(), Sealed: l.sealed}
 	if err := writeSigned(l.opts.FS, l.opts.SignedPath, state); err != nil {
 		return fmt.Errorf("write the last-signed state, without which nothing is signed: %w", err)
 	}
 	if err := l.keep(name, bounds); err != nil {
 		return err
 	}
-	l.Seq.Wake()
+	l.seq.Wake()
 	return nil
 }
 
@@ -38,7 +38,7 @@ func (l *Log) bounds(from, to segment.Kept) ([]segment.Kept, error) {
 	if segment.FitsRun(from.Size, from.End, to) {
 		return []segment.Kept{to}, nil
 	}
-	frontier, _, err := l.Seq.FrontierAt(from.Size)
+	frontier, _, err := l.seq.FrontierAt(from.Size)
 	if err != nil {
 		return nil, err
 	}
@@ -74,5 +74,5 @@ func (l *Log) keep(name merkle.LogName, bounds []segment.Kept) error {
 		}
 		bounds[i].Note = c.Note
 	}
-	return l.Kept.Add(nil, bounds...)
+	return l.kept.Add(nil, bounds...)
 }

@@ -152,7 +152,6 @@ func (s *succession) decide(why error) error {
 
 // load reads the log with those files as far as it is its own evidence.
 func (s *succession) load(f segment.Layout) (*segment.Sequence, *segment.Checkpoints, error) {
-	c := &segment.Sequence{Fsys: s.fsys, Files: f}
 	kept, err := segment.LoadCheckpoints(s.fsys, f.Checkpoints())
 	if err != nil {
 		return nil, nil, err
@@ -165,30 +164,17 @@ func (s *succession) load(f segment.Layout) (*segment.Sequence, *segment.Checkpo
 	if len(segs) == 0 && last.Size > 0 {
 		return nil, nil, &segment.DamageError{File: f.Checkpoints(), Reason: fmt.Sprintf("states %d records, and there is no segment beside it: put the log back", last.Size)}
 	}
-	ld, err := segment.Read(c, kept, last.Size, func(ld *segment.Loader) error {
-		for i, seg := range segs {
-			if err := ld.Head(seg, i == 0); err != nil {
-				return err
+	loaded, err := segment.Load(s.fsys, f, segs, kept, segment.Policy{
+		Signed: last.Size,
+		Ended: func(at segment.Ended) error {
+			if at.Torn {
+				return nil // sealed with the rest
 			}
-			until := uint64(segment.NoLimit)
-			if i+1 < len(segs) {
-				until = segs[i+1].First
-			}
-			end, err := ld.Load(seg, until)
-			if i+1 == len(segs) && (errors.Is(err, segment.ErrUnfinished) || errors.Is(err, segment.ErrZeros)) && c.Size() >= last.Size {
-				err = nil // sealed with the rest
-			}
-			if err != nil {
-				return segment.Located(err, seg, end)
-			}
-		}
-		return nil
+			return at.Err
+		},
 	})
-	if err == nil {
-		err = ld.Complete()
-	}
-	c.CloseIndex()
-	return c, kept, err
+	loaded.CloseIndex()
+	return loaded.Sequence, kept, err
 }
 
 // write makes the successor's only segment, under a name that nobody reads.
@@ -280,7 +266,7 @@ func (s *succession) trim(f segment.Layout) error {
 	}
 	last, _ := kept.Last()
 	segs := c.Segments()
-	for i := len(segs) - 1; i >= 0; i-- { // the last first: a crash leaves a chain
+	for i := len(segs) - 1; i >= 0; i-- { // the last first: a crash leaves a log without a hole
 		seg := segs[i]
 		if seg.First >= last.Size {
 			if err := s.fsys.Rename(seg.Path, f.Unsigned(seg.First, 0)); err != nil {

@@ -60,6 +60,9 @@ func Verify(path string, o VerifyOptions) (Report, error) {
 		return v.rep, err
 	}
 	v.run(path)
+	for _, err := range v.index.Findings {
+		v.rep.Derived = append(v.rep.Derived, err.Error())
+	}
 	return v.rep, nil
 }
 
@@ -70,10 +73,9 @@ type verifier struct {
 	rep   Report
 
 	total, done int64
-	index       *segment.IndexReader // of the segment that is read
-	indexBad    bool
+	index       segment.IndexCheck
 	inUse       bool // or was not closed, or is a copy
-	lastOne     bool // the last segment is read
+	bare        bool // a JSONL file that stands alone
 }
 
 // segments finds the files. The path itself may be gone while the segments,
@@ -87,41 +89,42 @@ func (v *verifier) segments(path string, statErr error) ([]segment.Segment, erro
 		if statErr != nil {
 			return nil, statErr
 		}
-		segs = []segment.Segment{{Path: path}}
+		segs, v.bare = []segment.Segment{{Path: path}}, true
 		v.problem(errors.New("no segment of a log stands here: the lines are read without proof"))
 	}
 	for _, s := range segs {
 		v.total += s.Bytes
 	}
 	v.inUse = !segment.Closed(v.opts.FS, v.files.Lock())
+	v.index.InUse = func() bool { return v.inUse || !segment.Closed(v.opts.FS, v.files.Lock()) }
 	return segs, nil
 }
 
 func (v *verifier) run(path string) {
 	rep := &v.rep
 	state, kept := v.statements()
-	c := &segment.Sequence{Fsys: v.opts.FS, Files: v.files}
 	last, _ := kept.Last()
-	ld := &segment.Loader{Chain: c, Kept: kept, Floor: last.Size, Decode: v.opts.Deep, OnBytes: v.progress, OnEntry: v.compare, OnPart: v.comparePart}
-	v.load(ld)
-	if len(rep.Problems) == 0 {
-		if err := ld.Complete(); err != nil {
-			v.problem(v.blame(c, segment.SizeBefore(kept.List, ld.Next), kept.List[ld.Next].Size, err))
-		}
+	c, err := segment.Load(v.opts.FS, v.files, v.segs, kept, v.policy(last.Size))
+	var root *segment.RootError
+	if errors.As(err, &root) && !v.bare {
+		err = root.Blame(c.Sequence)
+	}
+	if err != nil {
+		v.problem(err)
 	}
 	rep.First, rep.Records, rep.Segments, rep.Signed = c.First(), c.Size(), len(c.Segments()), last.Size
-	rep.Bytes, rep.Unreadable = c.Bytes(), ld.Unreadable
+	rep.Bytes, rep.Unreadable = c.Bytes(), c.Unreadable
 	if rep.Records > 0 {
 		head, _ := c.Head()
 		rep.Root = head.Root().String()
 	}
-	v.names(c, last, state)
+	v.names(c.Sequence, last, state)
 	if state.Size > last.Size {
 		v.problem(fmt.Errorf("%s: the last checkpoint states %d records, %s that %d were signed: checkpoints are lost", v.files.Checkpoints(), last.Size, v.opts.SignedPath, state.Size))
 	} else if again := v.stateAgain(state, last); again.Size < last.Size && again.Version != 0 {
 		v.problem(fmt.Errorf("%s: states that %d records were signed, %s has a checkpoint of %d: the state was put back from a backup, or changed", v.opts.SignedPath, again.Size, v.files.Checkpoints(), last.Size))
 	} else if len(rep.Problems) == 0 && state.Size >= c.First() {
-		if err := checkSigned(c, state, path); err != nil {
+		if err := checkSigned(c.Sequence, state, path); err != nil {
 			v.problem(err)
 		}
 	}
@@ -163,42 +166,29 @@ func (v *verifier) names(c *segment.Sequence, last segment.Kept, state SignedSta
 	}
 }
 
-// load reads the segments until one is damaged.
-func (v *verifier) load(ld *segment.Loader) {
-	for i, s := range v.segs {
-		if err := ld.Head(s, i == 0); err != nil && len(v.rep.Problems) == 0 {
-			if i > 0 { // the head tells of the lines before it too
-				err = v.blame(ld.Chain, segment.SizeBefore(ld.Kept.List, ld.Next), s.First, err)
+// policy reads all, changes nothing, and goes on where a report is worth more
+// than to stop.
+func (v *verifier) policy(signed uint64) segment.Policy {
+	p := segment.Policy{
+		Signed: signed, ReadOnly: true, Decode: v.opts.Deep, Read: v.progress,
+		BadHead: func(err error) error {
+			if !v.bare {
+				v.problem(err)
 			}
-			v.problem(err)
-			if i > 0 || s.First > 0 {
-				return // without its head the lines of a later segment prove nothing
+			return nil
+		},
+		Ended: func(at segment.Ended) error {
+			if at.Next == nil && errors.Is(at.Err, segment.ErrUnfinished) {
+				v.rep.Unfinished = at.Segment.Bytes - at.Offset
+				return nil
 			}
-		}
-		until := uint64(segment.NoLimit)
-		if v.lastOne = i+1 == len(v.segs); !v.lastOne {
-			until = v.segs[i+1].First
-		}
-		v.openIndex(s)
-		end, err := ld.Load(s, until)
-		if n := ld.Chain.Size(); err == nil && !v.lastOne && n < until {
-			v.indexBad = true
-			v.problem(v.blame(ld.Chain, segment.SizeBefore(ld.Kept.List, ld.Next), until, &segment.DamageError{File: s.Path, Offset: end, Reason: fmt.Sprintf("it ends after record %d, the next segment begins with %d", n, until)}))
-		}
-		v.closeIndex(err == nil)
-		var root *segment.RootError
-		switch {
-		case err == nil:
-		case errors.Is(err, segment.ErrUnfinished) && v.lastOne:
-			v.rep.Unfinished = s.Bytes - end
-		case errors.As(err, &root):
-			v.problem(v.blame(ld.Chain, root.From, root.Size, err))
-			return
-		default:
-			v.problem(segment.Located(err, s, end))
-			return
-		}
+			return at.Err
+		},
 	}
+	if !v.bare {
+		p.Index = &v.index
+	}
+	return p
 }
 
 func (v *verifier) progress(n int64) {
@@ -228,15 +218,15 @@ func (v *verifier) statements() (state SignedState, kept *segment.Checkpoints) {
 	for try := 0; ; try++ {
 		if kept, err = segment.LoadCheckpoints(v.opts.FS, v.files.Checkpoints()); err != nil {
 			v.problem(err)
-			return state, &segment.Checkpoints{}
+			return state, segment.NewCheckpoints(v.opts.FS, v.files.Checkpoints())
 		}
 		if last, _ := kept.Last(); last.Size >= state.Size || !v.inUse || try == 5 {
 			break
 		}
 		time.Sleep(signing)
 	}
-	if info, err := v.opts.FS.Stat(v.files.Checkpoints()); err == nil && info.Size() > kept.FileSize && v.opts.SignedPath == "" {
-		v.problem(&segment.DamageError{File: v.files.Checkpoints(), Offset: kept.FileSize, Reason: "the last checkpoint is cut short: a crash, or somebody, came between"})
+	if info, err := v.opts.FS.Stat(v.files.Checkpoints()); err == nil && info.Size() > kept.Bytes() && v.opts.SignedPath == "" {
+		v.problem(&segment.DamageError{File: v.files.Checkpoints(), Offset: kept.Bytes(), Reason: "the last checkpoint is cut short: a crash, or somebody, came between"})
 	}
 	return state, kept
 }

@@ -32,8 +32,13 @@ const (
 	// it is further behind the view, and what removals of ranges take away beyond
 	// that, it missed.
 	maxBehind = 10_000
-	// changesRead is how many changed tasks are read of one state of the view.
+	// queueBytes bounds the names of changed tasks that are kept for a subscriber,
+	// about six thousand. What more changed, it missed.
+	queueBytes = 1 << 20
+	// changesRead is how many changed tasks are read of one state of the view, and
+	// readBytes about how many bytes they have together. One task is read whole.
 	changesRead = 256
+	readBytes   = 1 << 20
 )
 
 // Changes calls emit for the tasks that records change from now on, each as it is
@@ -98,6 +103,7 @@ type changes struct {
 	missed uint64
 	order  []crdt.TaskKey // that changed
 	seen   map[crdt.TaskKey]bool
+	bytes  int // that order and seen have, about
 }
 
 // tell tells of all that was folded since the last round.
@@ -106,7 +112,7 @@ func (c *changes) tell(ctx context.Context, emit func(Change) error) error {
 	if err != nil {
 		return err
 	}
-	c.looked, c.missed, c.order, c.seen = 0, 0, nil, make(map[crdt.TaskKey]bool)
+	c.looked, c.missed, c.bytes, c.order, c.seen = 0, 0, 0, nil, make(map[crdt.TaskKey]bool)
 	for _, l := range c.m.holdings.Logs() {
 		name := holdings.NameOf(l)
 		if err := c.look(ctx, l, c.at[name], now[name], c.changed); err != nil {
@@ -119,9 +125,9 @@ func (c *changes) tell(ctx context.Context, emit func(Change) error) error {
 			return err
 		}
 	}
+	c.seen = nil // emit may take its time, and what is kept meanwhile is little
 	for len(c.order) > 0 {
-		n := min(len(c.order), changesRead)
-		list, err := c.read(c.order[:n])
+		list, n, err := c.read(c.order[:min(len(c.order), changesRead)])
 		if err != nil {
 			return err
 		}
@@ -201,18 +207,26 @@ func (c *changes) removed(_ context.Context, op crdt.Op) error {
 }
 
 func (c *changes) add(task crdt.TaskKey) {
-	if task != (crdt.TaskKey{}) && !c.seen[task] {
-		c.seen[task] = true
-		c.order = append(c.order, task)
+	if task == (crdt.TaskKey{}) || c.seen[task] {
+		return
 	}
+	const rest = 128 // of one in a slice and in a map
+	if c.bytes += len(task.Node) + rest; c.bytes > queueBytes {
+		c.missed++
+		return
+	}
+	c.seen[task] = true
+	c.order = append(c.order, task)
 }
 
-// read makes the changes of tasks, of one state of the view.
-func (c *changes) read(keys []crdt.TaskKey) (list []Change, err error) {
+// read makes the changes of the first n of some tasks, of one state of the view.
+func (c *changes) read(keys []crdt.TaskKey) (list []Change, n int, err error) {
 	err = c.m.read(func(s *store, txn *badger.Txn) error {
 		e := newEnv(s, txn)
 		defer e.close()
-		for _, key := range keys {
+		for bytes := 0; n < len(keys) && bytes < readBytes; {
+			key := keys[n]
+			n++
 			num, ok := s.findNode(key.Node)
 			if !ok {
 				continue
@@ -225,6 +239,7 @@ func (c *changes) read(keys []crdt.TaskKey) (list []Change, err error) {
 				continue // a review came before its task
 			}
 			it := task.Item(e)
+			bytes += bytesOfItem(it)
 			change := Change{Node: key.Node, RequestID: hex.EncodeToString(key.Request[:])}
 			if !c.filter.lasting().Match(it) {
 				continue
@@ -236,7 +251,28 @@ func (c *changes) read(keys []crdt.TaskKey) (list []Change, err error) {
 		}
 		return e.fail
 	})
-	return list, err
+	return list, n, err
+}
+
+// bytesOfItem is about how many bytes an item has in memory.
+func bytesOfItem(it crdt.Item) int {
+	const fields = 1 << 10 // and what is of limited length
+	n := fields + 128*(len(it.Records)+len(it.Warnings)+len(it.Removals))
+	for _, arg := range it.Argv {
+		n += 16 + len(arg)
+	}
+	for _, w := range it.Warnings {
+		n += len(w.Kind)
+	}
+	for _, r := range it.Removals {
+		n += len(r.Reason)
+	}
+	for _, text := range []*string{it.Denial, it.MatchedACL, it.Review.Note, it.Review.Priority, it.Review.Assignee} {
+		if text != nil {
+			n += len(*text)
+		}
+	}
+	return n
 }
 
 // lasting is the part of a filter that fits a task always or never.

@@ -117,6 +117,7 @@ func (m *Mirror) stepOf(records int, log holdings.Log, round *round) (bool, erro
 	if err := m.store.commit(txn, f.met); err != nil {
 		return false, err
 	}
+	m.reached.set(name, f.cur, m.now())
 	round.records += f.cur.Size - cur.Size
 	return true, nil
 }

@@ -48,7 +48,7 @@ func TestGoldenView(t *testing.T) {
 	r.open(t)
 	defer r.m.Close()
 	r.fold(t)
-	st, hash, _, err := r.m.Deep()
+	st, hash, _, err := r.m.Deep(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

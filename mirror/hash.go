@@ -1,9 +1,11 @@
 package mirror
 
 import (
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"time"
 
 	badger "github.com/dgraph-io/badger"
 	"github.com/go-json-experiment/json"
@@ -22,7 +24,9 @@ type LogStatus struct {
 	Folded     uint64
 	Unreadable uint64 // of the folded records
 	Unknown    uint64
-	LastTime   uint64
+	LastTime   uint64    // of the last folded record, by its node's clock
+	Most       uint64    // the greatest time of the folded records
+	Received   time.Time // when the last record was folded; zero if not since Open
 }
 
 // Status is one state of the view with the vector that it is the fold of.
@@ -32,24 +36,27 @@ type Status struct {
 	Holdings merkle.Hash
 }
 
-// Status is the state of the view. Its digests are of what is folded.
-func (m *Mirror) Status() (st Status, err error) {
-	err = m.read(func(s *store, txn *badger.Txn) error {
-		st, err = m.status(s, txn)
-		return err
-	})
-	return st, err
+// Status is the state of the view. Its digests are of what is folded. It waits
+// for no step of the fold, no commit and no rebuild.
+func (m *Mirror) Status() (Status, error) {
+	of, at := m.reached.all()
+	return m.status(func(l holdings.Log) (cursor, error) {
+		if c, ok := of[holdings.NameOf(l)]; ok {
+			return c, nil
+		}
+		return beginOf(l), nil
+	}, at)
 }
 
-func (m *Mirror) status(s *store, txn *badger.Txn) (st Status, err error) {
+func (m *Mirror) status(cursorOf func(holdings.Log) (cursor, error), at map[merkle.LogName]time.Time) (st Status, err error) {
 	var states []merkle.LogState
 	for _, l := range m.holdings.Logs() {
 		name := holdings.NameOf(l)
-		c, err := s.cursorOf(txn, l)
+		c, err := cursorOf(l)
 		if err != nil {
 			return st, err
 		}
-		st.Logs = append(st.Logs, LogStatus{name, c.First, l.Size(), l.SignedSize(), c.Size, c.Unreadable, c.Unknown, c.LastTime})
+		st.Logs = append(st.Logs, LogStatus{name, c.First, l.Size(), l.SignedSize(), c.Size, c.Unreadable, c.Unknown, c.LastTime, c.Most, at[name]})
 		root, err := l.RootAt(c.Size)
 		if err != nil {
 			return st, err
@@ -61,15 +68,16 @@ func (m *Mirror) status(s *store, txn *badger.Txn) (st Status, err error) {
 }
 
 // Deep is the status with the hash of the view and the number of its tasks, all
-// of one state. It goes through the whole view.
-func (m *Mirror) Deep() (st Status, viewHash merkle.Hash, tasks uint64, err error) {
+// of one state. It goes through the whole view, until ctx ends.
+func (m *Mirror) Deep(ctx context.Context) (st Status, viewHash merkle.Hash, tasks uint64, err error) {
 	err = m.read(func(s *store, txn *badger.Txn) error {
-		if st, err = m.status(s, txn); err != nil {
+		_, at := m.reached.all()
+		if st, err = m.status(func(l holdings.Log) (cursor, error) { return s.cursorOf(txn, l) }, at); err != nil {
 			return err
 		}
 		e := newEnv(s, txn)
 		defer e.close()
-		viewHash, tasks, err = e.viewHash()
+		viewHash, tasks, err = e.viewHash(ctx)
 		return err
 	})
 	return st, viewHash, tasks, err
@@ -77,12 +85,15 @@ func (m *Mirror) Deep() (st Status, viewHash merkle.Hash, tasks uint64, err erro
 
 // viewHash is SHA-256 over a line that names the fold's version, and the JSON of
 // each task in the order of node and request id, a line each (docs/formats.md).
-func (e *env) viewHash() (merkle.Hash, uint64, error) {
+func (e *env) viewHash(ctx context.Context) (merkle.Hash, uint64, error) {
 	h := sha256.New()
 	fmt.Fprintf(h, "auditmesh view v%s\n", crdt.FoldVersion)
 	tasks := uint64(0)
 	for _, node := range e.s.allNodes() {
 		if err := e.eachTask(node, func(task *crdt.Task) error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 			tasks++
 			return writeItem(h, task.Item(e))
 		}); err != nil {

@@ -29,6 +29,8 @@ type Mirror struct {
 	changed  notify.Hub
 	rebuilds atomic.Uint64
 	budget   int // of records that one page looks at
+	reached  *reached
+	now      func() time.Time
 
 	stepping   sync.Mutex // held for one step of the fold, or of its undoing
 	retiring   sync.Mutex
@@ -40,7 +42,7 @@ type Mirror struct {
 
 // Open opens the view's database in dir, made anew if it cannot be used.
 func Open(dir string, h *holdings.Holdings, logger *zap.Logger) (*Mirror, error) {
-	m := &Mirror{holdings: h, dir: dir, logger: logger, budget: scanBudget, retiringTo: make(map[merkle.LogName]uint64)}
+	m := &Mirror{holdings: h, dir: dir, logger: logger, budget: scanBudget, reached: newReached(), now: time.Now, retiringTo: make(map[merkle.LogName]uint64)}
 	if h.Opts.Own != nil {
 		m.own = h.Opts.Own
 	}
@@ -52,6 +54,7 @@ func Open(dir string, h *holdings.Holdings, logger *zap.Logger) (*Mirror, error)
 	if !whole {
 		m.rebuilds.Add(1)
 	}
+	m.resetReached()
 	return m, nil
 }
 
@@ -129,7 +132,14 @@ func (m *Mirror) rebuild() error {
 		return fmt.Errorf("rebuild the view: %w", err)
 	}
 	m.store = s
+	m.resetReached()
 	return nil
+}
+
+func (m *Mirror) resetReached() {
+	if err := m.reached.reset(m.store); err != nil {
+		m.logger.Warn("how far the view is cannot be read; the fold will rebuild it", zap.Error(err))
+	}
 }
 
 // read runs f on one state of the view.

@@ -127,7 +127,7 @@ func (r *replica) pull(t testing.TB, from *replica) {
 
 func (r *replica) deep(t testing.TB) (holdings, view merkle.Hash, tasks uint64) {
 	t.Helper()
-	st, view, tasks, err := r.m.Deep()
+	st, view, tasks, err := r.m.Deep(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

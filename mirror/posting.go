@@ -101,6 +101,9 @@ func (f *folder) post(op crdt.Op, task taskRef, at ref, b begin) error {
 			return f.txn.Delete(keyOf(rowOpen, task))
 		}
 	case crdt.Exit, crdt.Denial:
+		if f.undo {
+			return nil // a start before it went first; one after it is open now, and has its row
+		}
 		if f.opened[task] == nil {
 			return f.txn.Delete(keyOf(rowOpen, task))
 		}

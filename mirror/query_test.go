@@ -90,7 +90,7 @@ func wants(f Filter, it crdt.Item) bool {
 // Any filter, in either order, over pages of any size and any budget, finds what
 // going through all tasks finds, in the same order, each once.
 func TestFiltersAgainstNaive(t *testing.T) {
-	for name, r := range map[string]*replica{"plain": population(t, 300)[0], "ranges": withRanges(t), "successor": withSuccessor(t), "tied": withTies(t), "retired": withRetention(t)} {
+	for name, r := range map[string]*replica{"plain": population(t, 300)[0], "ranges": withRanges(t), "successor": withSuccessor(t), "tied": withTies(t), "retired": withRetention(t), "restarts": withRestarts(t)} {
 		t.Run(name, func(t *testing.T) { filtersAgainstNaive(t, r) })
 	}
 }

@@ -27,7 +27,7 @@ import (
 //	p <kind> <value> <bound> <log> <seq> -> node, request, or nothing: see posting.go
 //	u <node> <request>                  -> bound, log, seq of a started after which no exit is folded
 const (
-	schemaVersion = "9"
+	schemaVersion = "10"
 
 	rowSchema     = 'm'
 	rowLog        = 'l'

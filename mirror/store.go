@@ -192,6 +192,14 @@ func (n *numbers[K]) add(k K) {
 	n.keys = append(n.keys, k)
 }
 
+// cut takes back the numbers from size on.
+func (n *numbers[K]) cut(size int) {
+	for _, k := range n.keys[size:] {
+		delete(n.of, k)
+	}
+	n.keys = n.keys[:size]
+}
+
 // holds says whether a row is there with that value.
 func (s *store) holds(txn *badger.Txn, key, value []byte) bool {
 	item, err := txn.Get(key)
@@ -240,21 +248,28 @@ func (s *store) nodeNumber(txn *badger.Txn, node string, met *fresh) (nodeNumber
 	return nodeNumber(n), err
 }
 
-// commit commits a step and takes over the numbers that it gave out, as one:
-// who sees the step's rows must find the numbers in them.
+// commit commits a step with the numbers that it gave out. Who sees the step's
+// rows must find the numbers in them, so they come first, and go again if the
+// commit fails: until then no row has them. The lock is not held over the commit,
+// which waits for the disk. It is called by one writer at a time.
 func (s *store) commit(txn *badger.Txn, met fresh) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := txn.Commit(); err != nil {
-		return err
-	}
+	logs, nodes := len(s.logs.keys), len(s.nodes.keys)
 	for _, l := range met.logs {
 		s.logs.add(l)
 	}
 	for _, n := range met.nodes {
 		s.nodes.add(n)
 	}
-	return nil
+	s.mu.Unlock()
+	err := txn.Commit()
+	if err != nil {
+		s.mu.Lock()
+		s.logs.cut(logs)
+		s.nodes.cut(nodes)
+		s.mu.Unlock()
+	}
+	return err
 }
 
 // putAll puts rows, or takes them out, in as many transactions as that takes.
@@ -328,7 +343,7 @@ func (s *store) allNodes() []numberedNode {
 
 // cursorOf is which records of a log are folded in a transaction's view.
 func (s *store) cursorOf(txn *badger.Txn, log holdings.Log) (c cursor, err error) {
-	begin := cursor{First: log.First(), Size: log.First()}
+	begin := beginOf(log)
 	n, ok := s.findLog(logOf(holdings.NameOf(log)))
 	if !ok {
 		return begin, nil

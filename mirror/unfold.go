@@ -66,6 +66,7 @@ func (m *Mirror) unfoldStep(log holdings.Log, first uint64) (bool, error) {
 		if err := m.store.commit(txn, f.met); err != nil {
 			return false, err
 		}
+		m.reached.set(holdings.NameOf(log), f.cur, m.now())
 		for _, rows := range f.later {
 			if err := m.store.putAll(rows, true); err != nil {
 				return false, err

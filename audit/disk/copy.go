@@ -75,6 +75,7 @@ func SamePrefix(fsys FS, path string, offset int64, of string) (bool, error) {
 	}
 }
 
+// Exists says whether a file or directory stands at path.
 func Exists(fsys FS, path string) (bool, error) {
 	_, err := fsys.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -1,4 +1,4 @@
-// Package durable holds the few file-system calls that durability rests on,
+// Package disk holds the few file-system calls that durability rests on,
 // behind an interface so that tests can make each of them fail, or crash at it.
 //
 // The rules it encodes are those that every write-ahead log learns sooner or
@@ -46,7 +46,7 @@ type FS interface {
 	SameFile(a, b fs.FileInfo) bool
 	ReadDir(path string) ([]fs.DirEntry, error)
 	MkdirAll(path string, perm fs.FileMode) error
-	// SyncDir makes the names in a directory durable.
+	// SyncDir makes the names in a directory disk.
 	SyncDir(path string) error
 	// Free is how many bytes a program may still write on the file system that
 	// holds path.
@@ -92,7 +92,7 @@ func ReadFile(fsys FS, path string, limit int64) ([]byte, error) {
 
 // WriteFile replaces path with data so that a crash at any instant leaves the
 // old file or the new one, whole: temporary file, sync, rename, sync of the
-// directory. When it returns nil the new content is durable.
+// directory. When it returns nil the new content is disk.
 func WriteFile(fsys FS, path string, data []byte, perm fs.FileMode) error {
 	tmp := path + ".tmp"
 	if err := createSynced(fsys, tmp, data, perm); err != nil {

@@ -1,6 +1,4 @@
-// Package holdings is what a node has: its own log, the copies of other nodes'
-// logs, and the evidence against nodes that contradicted themselves. Who shows,
-// folds or sends logs reads them here.
-//
-// [Open] finds the copies in their directory. Everything is safe for concurrent use.
+// Package holdings is what a node has: its own log and the copies of others', the
+// evidence of second histories, and what of it is offered to peers. The view and
+// the mesh read it through interfaces of their own.
 package holdings

@@ -185,6 +185,7 @@ func (h *Holdings) Logs() []Log {
 	return list
 }
 
+// NameOf is a log's name, the zero value while the log is empty.
 func NameOf(l Log) merkle.LogName {
 	name, _ := l.Name()
 	return name

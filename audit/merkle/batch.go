@@ -6,9 +6,13 @@ import (
 	"fmt"
 )
 
-const MaxRunBytes = 1 << 20
-
-const MaxRunRecords = 1 << 14
+// MaxRunBytes and MaxRunRecords bound the run between two kept checkpoints, so
+// that every holder can serve any part of a log in batches, each of which ends at
+// a checkpoint that it kept.
+const (
+	MaxRunBytes   = 1 << 20 // of lines, newlines included
+	MaxRunRecords = 1 << 14
+)
 
 // Limits of one batch.
 const (

@@ -92,7 +92,7 @@ func TestRangeTellsWhatItMakes(t *testing.T) {
 			})
 		}
 		nodes := 0
-		for level := 0; level < 12; level++ {
+		for level := range 12 {
 			for index := uint64(0); (index+1)<<level <= manyLeaves; index++ {
 				if index<<level >= begin {
 					nodes++

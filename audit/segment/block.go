@@ -85,7 +85,7 @@ type BlockPart struct {
 
 func (p *BlockPart) end() uint64 { return p.first + uint64(len(p.prints)) }
 
-// add takes in the line that follows. It ends the piece when the line ends a block.
+// add takes in the line that follows. It says so when the line ends a block.
 func (p *BlockPart) add(l Line) (full bool) {
 	seq := p.end()
 	if len(p.prints) == 0 {

@@ -34,8 +34,8 @@ type Checkpoints struct {
 	path string
 
 	mu       sync.RWMutex
-	List     []Kept // guarded by mu, by size
-	FileSize int64  // guarded by mu
+	list     []Kept // guarded by mu, by size
+	fileSize int64  // guarded by mu
 }
 
 const (
@@ -46,11 +46,16 @@ const (
 	maxCheckpoints = 1 << 30 // bytes of the file that are read
 )
 
+// NewCheckpoints are none yet; the file at path is not looked at.
+func NewCheckpoints(fsys disk.FS, path string) *Checkpoints {
+	return &Checkpoints{fsys: fsys, path: path}
+}
+
 // LoadCheckpoints reads the checkpoints of a log. A last entry that a crash cut
 // short was never used; its bytes are cut when the file is next written. The
 // signatures are verified here, and the roots when the lines are read.
 func LoadCheckpoints(fsys disk.FS, path string) (*Checkpoints, error) {
-	a := &Checkpoints{fsys: fsys, path: path}
+	a := NewCheckpoints(fsys, path)
 	raw, err := disk.ReadFile(fsys, path, maxCheckpoints)
 	if errors.Is(err, fs.ErrNotExist) {
 		return a, nil
@@ -61,19 +66,19 @@ func LoadCheckpoints(fsys disk.FS, path string) (*Checkpoints, error) {
 	entries, size := splitNotes(raw)
 	notes, errs := parseNotes(entries)
 	for i, c := range notes {
-		if errs[i] != nil && i == len(notes)-1 && hasZeros(raw[a.FileSize:]) {
+		if errs[i] != nil && i == len(notes)-1 && hasZeros(raw[a.fileSize:]) {
 			return a, nil // a power cut came while it was written
 		}
 		if errs[i] != nil {
-			return nil, &DamageError{File: path, Offset: a.FileSize, Reason: errs[i].Error()}
+			return nil, &DamageError{File: path, Offset: a.fileSize, Reason: errs[i].Error()}
 		}
-		if n := len(a.List); n > 0 && c.Size <= a.List[n-1].Size {
-			return nil, &DamageError{File: path, Offset: a.FileSize, Reason: fmt.Sprintf("the checkpoint of %d records follows one of %d", c.Size, a.List[n-1].Size)}
+		if n := len(a.list); n > 0 && c.Size <= a.list[n-1].Size {
+			return nil, &DamageError{File: path, Offset: a.fileSize, Reason: fmt.Sprintf("the checkpoint of %d records follows one of %d", c.Size, a.list[n-1].Size)}
 		}
-		a.List = append(a.List, Kept{Size: c.Size, Root: c.Root, End: unknownPos, Note: c.Note})
-		a.FileSize += int64(len(entries[i])) + 1
+		a.list = append(a.list, Kept{Size: c.Size, Root: c.Root, End: unknownPos, Note: c.Note})
+		a.fileSize += int64(len(entries[i])) + 1
 	}
-	a.FileSize = size
+	a.fileSize = size
 	return a, nil
 }
 
@@ -117,10 +122,10 @@ func parseNotes(notes [][]byte) ([]merkle.Checkpoint, []error) {
 func (a *Checkpoints) Last() (Kept, bool) {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	if len(a.List) == 0 {
+	if len(a.list) == 0 {
 		return Kept{}, false
 	}
-	return a.List[len(a.List)-1], true
+	return a.list[len(a.list)-1], true
 }
 
 // after are the checkpoints of more than from records and of at most a run's.
@@ -128,24 +133,26 @@ func (a *Checkpoints) Last() (Kept, bool) {
 func (a *Checkpoints) after(from uint64) []Kept {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	lo := sort.Search(len(a.List), func(i int) bool { return a.List[i].Size > from })
+	lo := sort.Search(len(a.list), func(i int) bool { return a.list[i].Size > from })
 	hi := lo
-	for hi < len(a.List) && (hi == lo || a.List[hi].Size-from <= merkle.MaxRunRecords) {
+	for hi < len(a.list) && (hi == lo || a.list[hi].Size-from <= merkle.MaxRunRecords) {
 		hi++
 	}
-	return slices.Clone(a.List[lo:hi])
+	return slices.Clone(a.list[lo:hi])
 }
 
 // setEnd says where the lines of a checkpoint end.
 func (a *Checkpoints) setEnd(size uint64, pos int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	i := sort.Search(len(a.List), func(i int) bool { return a.List[i].Size >= size })
-	if i < len(a.List) && a.List[i].Size == size {
-		a.List[i].End = pos
+	i := sort.Search(len(a.list), func(i int) bool { return a.list[i].Size >= size })
+	if i < len(a.list) && a.list[i].Size == size {
+		a.list[i].End = pos
 	}
 }
 
+// FitsRun says whether the lines from a place on up to a checkpoint are within
+// the limits of a run.
 func FitsRun(from uint64, pos int64, a Kept) bool {
 	return a.End-pos <= merkle.MaxRunBytes && a.Size-from <= merkle.MaxRunRecords
 }
@@ -156,18 +163,18 @@ func FitsRun(from uint64, pos int64, a Kept) bool {
 func (a *Checkpoints) Add(synced func(), more ...Kept) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	list := a.List
+	list := a.list
 	var raw []byte
 	for _, m := range more {
 		raw = append(append(raw, m.Note...), '\n')
-		if n := len(list); n > 0 && FitsRun(SizeBefore(list, n-1), posBefore(list, n-1), m) {
+		if n := len(list); n > 0 && FitsRun(sizeBefore(list, n-1), posBefore(list, n-1), m) {
 			list = list[:n-1]
 		}
 		list = append(list[:len(list):len(list)], m)
 	}
 	// Several at once replace the file: of what a power cut leaves of an append
 	// only the last entry can be told from damage.
-	if len(more) > 1 || a.FileSize+int64(len(raw)) > RewriteBytes && int64(len(list))*maxTypicalNote < a.FileSize/2 {
+	if len(more) > 1 || a.fileSize+int64(len(raw)) > RewriteBytes && int64(len(list))*maxTypicalNote < a.fileSize/2 {
 		if err := a.rewriteLocked(list); err != nil {
 			return err
 		}
@@ -177,14 +184,14 @@ func (a *Checkpoints) Add(synced func(), more ...Kept) error {
 	if synced != nil {
 		synced()
 	}
-	a.List = list
+	a.list = list
 	return nil
 }
 
 // maxTypicalNote is about the size of a note, to tell when rewriting pays.
 const maxTypicalNote = 400
 
-func SizeBefore(list []Kept, i int) uint64 {
+func sizeBefore(list []Kept, i int) uint64 {
 	if i == 0 {
 		return 0
 	}
@@ -206,8 +213,8 @@ func (a *Checkpoints) appendLocked(raw []byte) error {
 	err = func() error {
 		if info, err := f.Stat(); err != nil {
 			return err
-		} else if info.Size() != a.FileSize { // an entry that was not finished
-			if err := f.Truncate(a.FileSize); err != nil {
+		} else if info.Size() != a.fileSize { // an entry that was not finished
+			if err := f.Truncate(a.fileSize); err != nil {
 				return err
 			}
 		}
@@ -219,12 +226,12 @@ func (a *Checkpoints) appendLocked(raw []byte) error {
 	if err := errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("keep a checkpoint in %s: %w", a.path, err)
 	}
-	if a.FileSize == 0 {
+	if a.fileSize == 0 {
 		if err := a.fsys.SyncDir(filepath.Dir(a.path)); err != nil {
 			return err
 		}
 	}
-	a.FileSize += int64(len(raw))
+	a.fileSize += int64(len(raw))
 	return nil
 }
 
@@ -236,7 +243,7 @@ func (a *Checkpoints) rewriteLocked(list []Kept) error {
 	if err := disk.WriteFile(a.fsys, a.path, raw, 0o600); err != nil {
 		return fmt.Errorf("keep checkpoints in %s: %w", a.path, err)
 	}
-	a.FileSize = int64(len(raw))
+	a.fileSize = int64(len(raw))
 	return nil
 }
 
@@ -244,21 +251,35 @@ func (a *Checkpoints) rewriteLocked(list []Kept) error {
 func (a *Checkpoints) retire(first uint64) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	n := sort.Search(len(a.List), func(i int) bool { return a.List[i].Size >= first })
+	n := sort.Search(len(a.list), func(i int) bool { return a.list[i].Size >= first })
 	if n == 0 {
 		return nil
 	}
-	list := slices.Clone(a.List[n:])
+	list := slices.Clone(a.list[n:])
 	if err := a.rewriteLocked(list); err != nil {
 		return err
 	}
-	a.List = list
+	a.list = list
 	return nil
+}
+
+// Bytes is how many bytes of the file are whole checkpoints.
+func (a *Checkpoints) Bytes() int64 {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.fileSize
+}
+
+// forgetEnds makes the list as it was before the lines were read.
+func (a *Checkpoints) forgetEnds() {
+	for i := range a.list {
+		a.list[i].End = unknownPos
+	}
 }
 
 // Adopt takes over what loading the lines found.
 func (a *Checkpoints) Adopt(o *Checkpoints) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.List, a.FileSize = o.List, o.FileSize
+	a.list, a.fileSize = o.list, o.fileSize
 }

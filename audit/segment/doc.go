@@ -1,18 +1,13 @@
-// Package segment keeps the files of a log: segments of lines, their heads, their
-// indexes, and the checkpoints kept with them. It reads, proves and serves what is
-// durable, and does not know who writes: an own log and a copy of another node's
-// are both a [Store].
+// Package segment is a log's files on the disk: its segments with their heads and
+// indexes, the checkpoints kept beside them, and what is read from them.
 //
-// [Sequence] is the segments of a log and what is known of its Merkle tree,
-// [Checkpoints] what was signed of it, [Read] the one way in which both are loaded
-// and compared, [Reader] the records in their order.
+// [List] finds the segments of a [Layout], [Load] reads them under a [Policy] into
+// a [Sequence], and a [Store] serves records, proofs and batches from that. Who
+// writes a log (package audit) grows the sequence once lines are durable.
 //
-// A program that uses a log reaches most of this through audit.Log and audit.Copy,
-// and needs this package for the types of their results: [Record], [DamageError],
-// [ErrUnsigned], [ErrRetired].
+// docs/formats.md states every file. Nothing here is signed, and nothing is
+// rewritten: files are made, appended to, cut at a place that was never
+// acknowledged, and removed from the front.
 //
-// # Concurrency
-//
-// What is exported is safe for concurrent use unless it says otherwise. A Reader
-// belongs to one goroutine. One writer at a time grows a Sequence.
+// A Sequence and a Store are safe for concurrent use beside one writer.
 package segment

@@ -25,33 +25,33 @@ const (
 	indexEntry  = 8 + 8 + 8 + 4 + 8 + 8 + 32 + 2*merkle.BlockSize + 4
 )
 
-// BlockEntry is one block of a segment, or the part of a block that is in it.
-type BlockEntry struct {
-	Seq    uint64
+// blockEntry is one block of a segment, or the part of a block that is in it.
+type blockEntry struct {
+	seq    uint64
 	offset int64
 	bytes  int64
 	times  times
 	root   merkle.Hash // of the entry's lines alone: for a whole block, its subtree
-	Prints []uint16    // tells which line of a block was changed
+	prints []uint16    // tells which line of a block was changed
 }
 
-func (e *BlockEntry) whole() bool { return len(e.Prints) == merkle.BlockSize }
+func (e *blockEntry) whole() bool { return len(e.prints) == merkle.BlockSize }
 
 var crcTable = crc32.MakeTable(crc32.Castagnoli)
 
-func (e *BlockEntry) Encode(dst []byte) []byte {
+func (e *blockEntry) encode(dst []byte) []byte {
 	start := len(dst)
-	dst = binary.LittleEndian.AppendUint64(dst, e.Seq)
+	dst = binary.LittleEndian.AppendUint64(dst, e.seq)
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(e.offset))
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(e.bytes))
-	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(e.Prints)))
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(e.prints)))
 	dst = binary.LittleEndian.AppendUint64(dst, e.times.least)
 	dst = binary.LittleEndian.AppendUint64(dst, e.times.most)
 	dst = append(dst, e.root[:]...)
 	for i := range merkle.BlockSize {
 		var print uint16
-		if i < len(e.Prints) {
-			print = e.Prints[i]
+		if i < len(e.prints) {
+			print = e.prints[i]
 		}
 		dst = binary.LittleEndian.AppendUint16(dst, print)
 	}
@@ -59,22 +59,22 @@ func (e *BlockEntry) Encode(dst []byte) []byte {
 }
 
 // decode reads an entry. prints is only filled where it has room.
-func (e *BlockEntry) decode(raw []byte, prints []uint16) error {
+func (e *blockEntry) decode(raw []byte, prints []uint16) error {
 	body := raw[:indexEntry-4]
 	if crc32.Checksum(body, crcTable) != binary.LittleEndian.Uint32(raw[indexEntry-4:]) {
 		return errors.New("its checksum is wrong")
 	}
 	u := binary.LittleEndian.Uint64
-	e.Seq, e.offset, e.bytes = u(body), int64(u(body[8:])), int64(u(body[16:]))
+	e.seq, e.offset, e.bytes = u(body), int64(u(body[8:])), int64(u(body[16:]))
 	n := binary.LittleEndian.Uint32(body[24:])
 	e.times = times{u(body[28:]), u(body[36:])}
 	copy(e.root[:], body[44:])
-	if n == 0 || n > merkle.BlockSize-uint32(e.Seq%merkle.BlockSize) || e.offset < 0 || e.bytes < int64(n) {
+	if n == 0 || n > merkle.BlockSize-uint32(e.seq%merkle.BlockSize) || e.offset < 0 || e.bytes < int64(n) {
 		return errors.New("it states what cannot be")
 	}
-	e.Prints = prints[:n]
-	for i := range e.Prints {
-		e.Prints[i] = binary.LittleEndian.Uint16(body[76+2*i:])
+	e.prints = prints[:n]
+	for i := range e.prints {
+		e.prints[i] = binary.LittleEndian.Uint16(body[76+2*i:])
 	}
 	return nil
 }
@@ -87,33 +87,33 @@ func indexHead(first uint64) []byte {
 	return binary.LittleEndian.AppendUint32(head, crc32.Checksum(head, crcTable))
 }
 
-// IndexReader reads the entries of a segment's index in order. They follow one
+// indexReader reads the entries of a segment's index in order. They follow one
 // another without a hole.
-type IndexReader struct {
-	Path   string
+type indexReader struct {
+	path   string
 	file   disk.File
 	r      *bufio.Reader
-	At     int64 // of the next entry
+	at     int64 // of the next entry
 	seq    uint64
 	offset int64
-	entry  BlockEntry
+	entry  blockEntry
 	prints []uint16
 	raw    []byte
 }
 
-// OpenIndex opens the index of the segment that begins at first. Its errors are
+// openIndex opens the index of the segment that begins at first. Its errors are
 // fs.ErrNotExist, *IndexError, and those of reading.
-func OpenIndex(fsys disk.FS, path string, first uint64) (*IndexReader, error) {
+func openIndex(fsys disk.FS, path string, first uint64) (*indexReader, error) {
 	f, err := fsys.OpenFile(path, os.O_RDONLY, 0)
 	if err != nil {
 		return nil, err
 	}
-	r := &IndexReader{
-		Path: path, file: f, r: bufio.NewReaderSize(f, 64<<10), At: indexHeader, seq: first,
+	r := &indexReader{
+		path: path, file: f, r: bufio.NewReaderSize(f, 64<<10), at: indexHeader, seq: first,
 		prints: make([]uint16, merkle.BlockSize), raw: make([]byte, indexEntry),
 	}
 	if _, err := io.ReadFull(r.r, r.raw[:indexHeader]); err != nil || string(r.raw[:indexHeader]) != string(indexHead(first)) {
-		r.Close()
+		r.close()
 		return nil, &IndexError{path, 0, "it is not an index of this segment"}
 	}
 	return r, nil
@@ -121,7 +121,7 @@ func OpenIndex(fsys disk.FS, path string, first uint64) (*IndexReader, error) {
 
 // Next returns the next entry, valid until the next call, or io.EOF, or an
 // *IndexError; the entries before it were good.
-func (r *IndexReader) Next() (*BlockEntry, error) {
+func (r *indexReader) next() (*blockEntry, error) {
 	_, err := io.ReadFull(r.r, r.raw)
 	if errors.Is(err, io.EOF) {
 		return nil, err
@@ -130,18 +130,18 @@ func (r *IndexReader) Next() (*BlockEntry, error) {
 	if err == nil {
 		err = e.decode(r.raw, r.prints)
 	}
-	if err == nil && (e.Seq != r.seq || e.offset != r.offset) {
-		err = fmt.Errorf("it is of record %d at byte %d, not of %d at %d", e.Seq, e.offset, r.seq, r.offset)
+	if err == nil && (e.seq != r.seq || e.offset != r.offset) {
+		err = fmt.Errorf("it is of record %d at byte %d, not of %d at %d", e.seq, e.offset, r.seq, r.offset)
 	}
 	if err != nil {
-		return nil, &IndexError{r.Path, r.At, err.Error()}
+		return nil, &IndexError{r.path, r.at, err.Error()}
 	}
-	r.At += indexEntry
-	r.seq, r.offset = e.Seq+uint64(len(e.Prints)), e.offset+e.bytes
+	r.at += indexEntry
+	r.seq, r.offset = e.seq+uint64(len(e.prints)), e.offset+e.bytes
 	return e, nil
 }
 
-func (r *IndexReader) Close() {
+func (r *indexReader) close() {
 	if r != nil {
 		r.file.Close()
 	}
@@ -160,7 +160,7 @@ func (e *IndexError) Error() string {
 }
 
 // indexWriter writes the index of one segment. A failure ends the writing and is
-// remembered: nobody waits for an index. It is used by the chain's writer only.
+// remembered: nobody waits for an index. It is used by the log's writer only.
 type indexWriter struct {
 	fsys disk.FS
 	path string

@@ -22,8 +22,8 @@ func FuzzIndex(f *testing.F) {
 		lines = fmt.Appendf(lines, "{\"event\":\"x-%d\",\"ts_unix_ms\":%d}\n", i, i)
 	}
 	for _, p := range BlockParts(0, 0, HashLines(lines, 600)) {
-		e := BlockEntry{Seq: p.first, offset: p.offset, bytes: p.bytes, times: p.times, root: p.tree.Root(), Prints: p.prints}
-		raw = e.Encode(nil)
+		e := blockEntry{seq: p.first, offset: p.offset, bytes: p.bytes, times: p.times, root: p.tree.Root(), prints: p.prints}
+		raw = e.encode(nil)
 		w.write(raw)
 	}
 	w.close()
@@ -38,15 +38,15 @@ func FuzzIndex(f *testing.F) {
 		if err := disk.WriteFile(on, "/index", raw, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		r, err := OpenIndex(on, "/index", 0)
+		r, err := openIndex(on, "/index", 0)
 		var damaged *IndexError
 		for err == nil {
-			var e *BlockEntry
-			if e, err = r.Next(); err == nil && (len(e.Prints) == 0 || len(e.Prints) > merkle.BlockSize || e.bytes < int64(len(e.Prints)) || e.offset < 0) {
+			var e *blockEntry
+			if e, err = r.next(); err == nil && (len(e.prints) == 0 || len(e.prints) > merkle.BlockSize || e.bytes < int64(len(e.prints)) || e.offset < 0) {
 				t.Fatalf("believed: %+v", e)
 			}
 		}
-		r.Close()
+		r.close()
 		if !errors.Is(err, io.EOF) && !errors.As(err, &damaged) {
 			t.Fatal(err)
 		}

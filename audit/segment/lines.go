@@ -10,11 +10,14 @@ import (
 	"auditmesh/audit/merkle"
 )
 
-// ErrLineTooLong is returned for a line over MaxLine, which is not a record.
-var ErrLineTooLong = fmt.Errorf("a line is longer than %d bytes", merkle.MaxLine)
+// errLineTooLong is returned for a line over MaxLine, which is not a record.
+var errLineTooLong = fmt.Errorf("a line is longer than %d bytes", merkle.MaxLine)
 
 // ErrUnfinished is returned for bytes at the end that no newline ends.
 var ErrUnfinished = errors.New("the last line has no newline")
+
+// errZeros is returned for a line that shows the mark of a power cut.
+var errZeros = errors.New("a run of zeros, as a power cut leaves it")
 
 // lineScanner reads newline-ended lines one by one, in memory of one line.
 type lineScanner struct {
@@ -28,7 +31,7 @@ func newLineScanner(r io.Reader, offset int64) *lineScanner {
 }
 
 // next returns the next line with its newline; it is valid until the next call.
-// io.EOF is the clean end. On errUnfinished and errLineTooLong the bytes read so
+// io.EOF is the clean end. On ErrUnfinished and errLineTooLong the bytes read so
 // far come too, and offset stays at the line's beginning.
 func (s *lineScanner) next() ([]byte, error) {
 	s.long = s.long[:0]
@@ -37,14 +40,14 @@ func (s *lineScanner) next() ([]byte, error) {
 		switch {
 		case err == nil && len(s.long) == 0:
 			if len(part) > merkle.MaxLine {
-				return part, ErrLineTooLong
+				return part, errLineTooLong
 			}
 			s.offset += int64(len(part))
 			return part, nil
 		case err == nil || errors.Is(err, bufio.ErrBufferFull) || errors.Is(err, io.EOF):
 			s.long = append(s.long, part...)
 			if len(s.long) > merkle.MaxLine {
-				return s.long, ErrLineTooLong
+				return s.long, errLineTooLong
 			}
 			if err == nil {
 				s.offset += int64(len(s.long))

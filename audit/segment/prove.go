@@ -27,7 +27,7 @@ func (h *Store) Prove(seq uint64) (merkle.Proof, error) {
 	if err != nil {
 		return merkle.Proof{}, err
 	}
-	hashes, err := tlog.ProveRecord(int64(head.Size), int64(seq), &treeReader{c: h.Seq})
+	hashes, err := tlog.ProveRecord(int64(head.Size), int64(seq), &treeReader{c: h.seq})
 	if err != nil {
 		return merkle.Proof{}, fmt.Errorf("prove record %d of %s: %w", seq, head.Log, err)
 	}
@@ -46,7 +46,7 @@ func (h *Store) ProveConsistency(old merkle.Checkpoint) (merkle.Consistency, err
 	if !ok || old.Size > head.Size {
 		return merkle.Consistency{}, fmt.Errorf("%w here: the checkpoint states %d records, %d are signed", ErrUnsigned, old.Size, head.Size)
 	}
-	hashes, err := tlog.ProveTree(int64(head.Size), int64(old.Size), &treeReader{c: h.Seq})
+	hashes, err := tlog.ProveTree(int64(head.Size), int64(old.Size), &treeReader{c: h.seq})
 	if err != nil {
 		return merkle.Consistency{}, err
 	}
@@ -54,7 +54,7 @@ func (h *Store) ProveConsistency(old merkle.Checkpoint) (merkle.Consistency, err
 	return c, c.Check()
 }
 
-// treeReader are the hashes of a chain's Merkle tree, as tlog asks for them. Those
+// treeReader has the hashes of a log's Merkle tree, as tlog asks for them. Those
 // beneath a block are made from its lines; two blocks are kept.
 type treeReader struct {
 	c      *Sequence

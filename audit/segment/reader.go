@@ -22,14 +22,15 @@ func (r Record) Ended() []byte { return r.Line[:len(r.Line)+1] }
 // beyond. A Reader is used by one goroutine; it goes on over rotation and
 // recovery of the log.
 type Reader struct {
-	chain *Sequence
-	seq   uint64 // of the next record
-	file  disk.File
-	seg   Segment
-	sc    *lineScanner
+	log  *Sequence
+	seq  uint64 // of the next record
+	file disk.File
+	seg  Segment
+	sc   *lineScanner
 }
 
-func NewReader(c *Sequence, from uint64) *Reader { return &Reader{chain: c, seq: from} }
+// NewReader reads from the record at from on.
+func NewReader(c *Sequence, from uint64) *Reader { return &Reader{log: c, seq: from} }
 
 // Seq is the seq of the record that Next returns next.
 func (r *Reader) Seq() uint64 { return r.seq }
@@ -38,7 +39,7 @@ func (r *Reader) Seq() uint64 { return r.seq }
 // means that there is no further durable record now: it may be called again
 // when there is.
 func (r *Reader) Next() (Record, error) {
-	if r.seq >= r.chain.Size() {
+	if r.seq >= r.log.Size() {
 		return Record{}, io.EOF
 	}
 	line, err := r.line()
@@ -63,20 +64,20 @@ func (r *Reader) line() ([]byte, error) {
 	if r.sc == nil {
 		return nil, errNoFile
 	}
-	// Beyond the segment's part of the chain there may be bytes that are not
-	// durable, or that recovery cut. What the chain says is read, no more.
-	if next := r.chain.SegmentOf(r.seq); next.Path != r.seg.Path || next.gen != r.seg.gen {
+	// Beyond the segment's durable part there may be bytes that are not
+	// durable, or that recovery cut. What the sequence says is read, no more.
+	if next := r.log.segmentOf(r.seq); next.Path != r.seg.Path || next.gen != r.seg.gen {
 		return nil, io.EOF
 	}
 	return r.sc.next()
 }
 
 func (r *Reader) open() error {
-	s, offset, at, err := r.chain.find(r.seq)
+	s, offset, at, err := r.log.find(r.seq)
 	if err != nil {
 		return err
 	}
-	f, err := r.chain.Fsys.OpenFile(s.Path, os.O_RDONLY, 0)
+	f, err := r.log.fsys.OpenFile(s.Path, os.O_RDONLY, 0)
 	if err != nil {
 		return err
 	}
@@ -102,7 +103,17 @@ func (r *Reader) Close() {
 	r.file, r.sc = nil, nil
 }
 
-func (c *Sequence) SegmentOf(seq uint64) Segment {
+// Last is the last segment, the zero value while there is none.
+func (c *Sequence) Last() Segment {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if len(c.segs) == 0 {
+		return Segment{}
+	}
+	return c.segs[len(c.segs)-1]
+}
+
+func (c *Sequence) segmentOf(seq uint64) Segment {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return c.segs[c.segmentLocked(seq)]

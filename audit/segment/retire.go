@@ -22,7 +22,7 @@ type Retention struct {
 // is not signed. Whoever shows the log's records takes those before out of sight,
 // and then calls Retire.
 func (h *Store) Retirable(keep Retention, now time.Time) (uint64, error) {
-	segs := h.Seq.Segments()
+	segs := h.seq.Segments()
 	if len(segs) == 0 {
 		return 0, nil
 	}
@@ -34,7 +34,7 @@ func (h *Store) Retirable(keep Retention, now time.Time) (uint64, error) {
 	for n < len(segs)-1 && segs[n+1].First <= signed {
 		old := false
 		if keep.Age > 0 {
-			info, err := h.Seq.Fsys.Stat(segs[n].Path)
+			info, err := h.seq.fsys.Stat(segs[n].Path)
 			if err != nil {
 				return 0, err
 			}
@@ -50,7 +50,7 @@ func (h *Store) Retirable(keep Retention, now time.Time) (uint64, error) {
 }
 
 func (h *Store) Retire(before uint64) error {
-	segs := h.Seq.Segments()
+	segs := h.seq.Segments()
 	n := 0
 	for n < len(segs)-1 && segs[n+1].First <= min(before, h.SignedSize()) {
 		n++
@@ -58,39 +58,39 @@ func (h *Store) Retire(before uint64) error {
 	if n == 0 {
 		return nil
 	}
-	fsys, first := h.Seq.Fsys, segs[n].First
-	head, err := ReadHead(fsys, h.Seq.Files.Head(first))
+	fsys, first := h.seq.fsys, segs[n].First
+	head, err := ReadHead(fsys, h.seq.files.Head(first))
 	if err != nil {
 		return err
 	}
-	if err := h.Kept.retire(first); err != nil {
+	if err := h.kept.retire(first); err != nil {
 		return err
 	}
-	h.Seq.retire(n, merkle.Frontier{Size: head.First, Hashes: head.Frontier})
+	h.seq.retire(n, merkle.Frontier{Size: head.First, Hashes: head.Frontier})
 	for _, s := range segs[:n] {
 		if err := fsys.Remove(s.Path); err != nil {
 			return fmt.Errorf("remove a segment that retention does not keep: %w", err)
 		}
 	}
-	return h.Seq.tidy(first)
+	return h.seq.tidy(first)
 }
 
 // tidy removes what stood beside segments that are gone.
 func (c *Sequence) tidy(first uint64) error {
-	entries, err := c.Fsys.ReadDir(c.Files.Dir)
+	entries, err := c.fsys.ReadDir(c.files.Dir)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
 		name := e.Name()
-		if !strings.HasPrefix(name, c.Files.Name+"-") || !strings.HasSuffix(name, ".segment") && !strings.Contains(name, ".index") {
+		if !strings.HasPrefix(name, c.files.Name+"-") || !strings.HasSuffix(name, ".segment") && !strings.Contains(name, ".index") {
 			continue
 		}
-		if filepath.Join(c.Files.Dir, name) < c.Files.path(first, "") {
-			if err := c.Fsys.Remove(filepath.Join(c.Files.Dir, name)); err != nil {
+		if filepath.Join(c.files.Dir, name) < c.files.path(first, "") {
+			if err := c.fsys.Remove(filepath.Join(c.files.Dir, name)); err != nil {
 				return err
 			}
 		}
 	}
-	return c.Fsys.SyncDir(c.Files.Dir)
+	return c.fsys.SyncDir(c.files.Dir)
 }

@@ -17,14 +17,14 @@ const chunkBytes = 256 << 10
 
 // scan reads a run of lines on all cores, in order, within bounded memory: one
 // goroutine finds the line ends, workers hash the lines of a chunk each, and the
-// caller's goroutine gets the pieces in order.
+// caller's goroutine gets the parts of blocks in order.
 type scan struct {
 	first  uint64 // seq of the first line
 	offset int64  // its offset in the segment
 	until  uint64 // the scan ends before this record
 
-	cuts    []uint64 // sizes, ascending, at which a piece ends besides the ends of blocks
-	cutByte int64    // a piece begins with the first line that begins here or later
+	cuts    []uint64 // sizes, ascending, at which a part ends besides the ends of blocks
+	cutByte int64    // a part begins with the first line that begins here or later
 
 	// From zeros on, and from the byte cutByte on, a zero in a line ends
 	// the scan with errZeros.
@@ -38,13 +38,13 @@ type chunk struct {
 	first  uint64
 	offset int64
 
-	err    error // why the scan ends after this chunk
-	pieces []BlockPart
-	done   chan struct{}
+	err   error // why the scan ends after this chunk
+	parts []BlockPart
+	done  chan struct{}
 }
 
-// run calls fn with every piece, and returns the offset where it ended: at
-// until, or at the end of the file with a nil error; with errUnfinished,
+// run calls fn with every part, and returns the offset where it ended: at
+// until, or at the end of the file with a nil error; with ErrUnfinished,
 // errLineTooLong and errZeros at the line at fault; or where fn failed.
 func (s *scan) run(r io.Reader, fn func(BlockPart) error) (int64, error) {
 	workers := runtime.GOMAXPROCS(0)
@@ -81,7 +81,7 @@ func (s *scan) collect(order <-chan *chunk, free chan<- []byte, fn func(BlockPar
 	end := s.offset
 	for c := range order {
 		<-c.done
-		for _, p := range c.pieces {
+		for _, p := range c.parts {
 			if err := fn(p); err != nil {
 				return p.offset, err
 			}
@@ -131,7 +131,7 @@ func (s *scan) read(r io.Reader, free <-chan []byte, stop <-chan struct{}, emit 
 		case errors.Is(err, io.EOF) && len(rest) > 0 && len(rest) <= merkle.MaxLine:
 			last = ErrUnfinished
 		case len(rest) > merkle.MaxLine:
-			last = ErrLineTooLong
+			last = errLineTooLong
 		case err != nil && !errors.Is(err, io.EOF):
 			last = err
 		}
@@ -152,13 +152,13 @@ func firstLines(lines []byte, n int) []byte {
 	return lines[:end]
 }
 
-// hash makes the pieces of a chunk.
+// hash makes the parts of a chunk.
 func (s *scan) hash(c *chunk) {
 	cut, _ := slices.BinarySearch(s.cuts, c.first+1)
 	p := BlockPart{first: c.first, offset: c.offset}
 	emit := func() {
 		if len(p.prints) > 0 {
-			c.pieces = append(c.pieces, p)
+			c.parts = append(c.parts, p)
 		}
 		p = BlockPart{first: p.end(), offset: p.offset + p.bytes, prints: make([]uint16, 0, merkle.BlockSize)}
 	}
@@ -169,11 +169,11 @@ func (s *scan) hash(c *chunk) {
 		line := c.buf[start:end]
 		at := p.offset + p.bytes
 		if n > merkle.MaxLine {
-			c.err = ErrLineTooLong
+			c.err = errLineTooLong
 			break
 		}
 		if p.end() >= s.zeros && at >= s.cutByte && hasZeros(line) {
-			c.err = ErrZeros
+			c.err = errZeros
 			break
 		}
 		if at >= s.cutByte && p.offset < s.cutByte {

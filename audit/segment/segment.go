@@ -14,7 +14,7 @@ import (
 	"auditmesh/audit/merkle"
 )
 
-// A log is a chain of segments in one directory, named <name>-<first seq, 20
+// A log is a sequence of segments in one directory, named <name>-<first seq, 20
 // digits>.jsonl, each with a head file beside it, <name>-<first seq>.segment.
 // docs/formats.md, "Segments".
 
@@ -23,6 +23,8 @@ const (
 	headVersion = 2
 	seqDigits   = 20
 
+	// DefaultSegmentBytes is the size at which a segment is sealed, if nothing
+	// else was said.
 	DefaultSegmentBytes = 128 << 20
 )
 
@@ -54,11 +56,11 @@ func (f Layout) path(first uint64, suffix string) string {
 	return filepath.Join(f.Dir, fmt.Sprintf("%s-%0*d%s", f.Name, seqDigits, first, suffix))
 }
 
-// Segment is one file of a chain.
+// Segment is one file of a log.
 type Segment struct {
 	First uint64
 	Path  string
-	Bytes int64  // up to the chain's size; later bytes are not read
+	Bytes int64  // up to the durable size; later bytes are not read
 	marks []mark // one for each block that has records here
 	gen   int    // tells a file from the one that replaced it under the same name
 }
@@ -91,6 +93,7 @@ func (h Head) encode() ([]byte, error) {
 	return append(raw, '\n'), err
 }
 
+// WriteHead writes a head file, durable, its name included.
 func WriteHead(fsys disk.FS, path string, h Head) error {
 	raw, err := h.encode()
 	if err != nil {
@@ -99,6 +102,7 @@ func WriteHead(fsys disk.FS, path string, h Head) error {
 	return disk.WriteFile(fsys, path, raw, 0o600)
 }
 
+// ReadHead reads a head file. One that is not as it was written is a *DamageError.
 func ReadHead(fsys disk.FS, path string) (Head, error) {
 	var h Head
 	raw, err := disk.ReadFile(fsys, path, maxHeadFile)

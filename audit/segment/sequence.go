@@ -13,22 +13,27 @@ import (
 
 // Sequence is the reading side of a log: its segments up to the durable size, and
 // what is needed to find, read and prove a record. Own logs and copies share
-// it. Its writer (a Log or a Copy) is the only one that calls grow, seal,
-// retire and adopt.
+// it. Its writer (a Log or a Copy) is the only one that calls Grow, Seal,
+// Adopt and retires.
 type Sequence struct {
-	Fsys    disk.FS
-	Files   Layout
+	fsys    disk.FS
+	files   Layout
 	changed notify.Hub
 	index   *indexWriter // of the last segment; the writer's alone
 
 	mu    sync.RWMutex
 	segs  []Segment    // guarded by mu
 	tree  merkle.Tree  // guarded by mu
-	bytes int64        // guarded by mu: of all lines since the chain was loaded, those of segments that are gone included
+	bytes int64        // guarded by mu: of all lines since the log was loaded, those of segments that are gone included
 	id    merkle.Hash  // guarded by mu: the first record's leaf hash
 	gen   int          // guarded by mu: counts the times that segments were replaced
-	open  BlockEntry   // guarded by mu: of the block that is not complete
+	open  blockEntry   // guarded by mu: of the block that is not complete
 	sum   merkle.Range // guarded by mu: of the open entry's lines
+}
+
+// NewSequence is an empty one, of the log with those files.
+func NewSequence(fsys disk.FS, files Layout) *Sequence {
+	return &Sequence{fsys: fsys, files: files}
 }
 
 // mark is what is kept of a block in a segment, or of the part of it there.
@@ -104,7 +109,7 @@ func (c *Sequence) Grow(more []BlockPart) {
 	c.mu.Lock()
 	for _, p := range more {
 		if done := c.addLocked(p); done != nil {
-			entries = done.Encode(entries)
+			entries = done.encode(entries)
 		}
 	}
 	c.mu.Unlock()
@@ -114,9 +119,9 @@ func (c *Sequence) Grow(more []BlockPart) {
 	c.changed.Notify()
 }
 
-// addLocked takes in a piece of the last segment. It returns the index entry of
+// addLocked takes in a part of a block of the last segment. It returns the index entry of
 // the block that it completes, valid until the next call.
-func (c *Sequence) addLocked(p BlockPart) *BlockEntry {
+func (c *Sequence) addLocked(p BlockPart) *blockEntry {
 	last := &c.segs[len(c.segs)-1]
 	if p.first == 0 {
 		c.id = p.id
@@ -128,7 +133,7 @@ func (c *Sequence) addLocked(p BlockPart) *BlockEntry {
 	}
 	c.open.bytes += p.bytes
 	c.open.times.add(p.times)
-	c.open.Prints = append(c.open.Prints, p.prints...)
+	c.open.prints = append(c.open.prints, p.prints...)
 	last.Bytes += p.bytes
 	c.bytes += p.bytes
 	if p.end()%merkle.BlockSize != 0 {
@@ -137,7 +142,7 @@ func (c *Sequence) addLocked(p BlockPart) *BlockEntry {
 	return c.finishLocked()
 }
 
-// startBlockLocked makes the mark of a block of the last segment with its first piece.
+// startBlockLocked makes the mark of a block of the last segment with its first part.
 func (c *Sequence) startBlockLocked(seq uint64, offset int64, t times) {
 	last := &c.segs[len(c.segs)-1]
 	if slot := int(seq/merkle.BlockSize - last.First/merkle.BlockSize); slot < len(last.marks) {
@@ -145,7 +150,7 @@ func (c *Sequence) startBlockLocked(seq uint64, offset int64, t times) {
 		return
 	}
 	last.marks = append(last.marks, mark{offset, t})
-	c.open = BlockEntry{Seq: seq, offset: offset, Prints: c.open.Prints[:0]}
+	c.open = blockEntry{seq: seq, offset: offset, prints: c.open.prints[:0]}
 	c.sum.Reset(seq)
 }
 
@@ -155,13 +160,13 @@ func (c *Sequence) partLocked() bool {
 }
 
 // finishLocked ends the open entry.
-func (c *Sequence) finishLocked() *BlockEntry {
+func (c *Sequence) finishLocked() *blockEntry {
 	c.open.root = c.sum.Root()
 	return &c.open
 }
 
 // skipLocked takes in a whole block from the index, whose lines are not read.
-func (c *Sequence) skipLocked(e *BlockEntry) {
+func (c *Sequence) skipLocked(e *blockEntry) {
 	last := &c.segs[len(c.segs)-1]
 	last.marks = append(last.marks, mark{e.offset, e.times})
 	c.tree.Append(merkle.Subtree{Level: merkle.BlockLevel, Hash: e.root})
@@ -169,7 +174,7 @@ func (c *Sequence) skipLocked(e *BlockEntry) {
 	c.bytes += e.bytes
 }
 
-// StartAt makes an empty chain one that is held from a frontier on.
+// StartAt makes an empty sequence one that begins at a frontier.
 func (c *Sequence) StartAt(at merkle.Frontier, id merkle.Hash, path string) {
 	c.mu.Lock()
 	c.tree, c.id = merkle.NewTree(at), id
@@ -184,7 +189,7 @@ func (c *Sequence) Seal(path string) {
 	first := c.tree.Size()
 	c.segs = append(c.segs, Segment{First: first, Path: path, gen: c.gen})
 	c.mu.Unlock()
-	c.index = newIndexWriter(c.Fsys, c.Files.Index(first), first, 0)
+	c.index = newIndexWriter(c.fsys, c.files.Index(first), first, 0)
 }
 
 // FlushIndex writes the entry of the block that is not complete, and closes the
@@ -196,7 +201,7 @@ func (c *Sequence) FlushIndex() {
 	c.mu.Lock()
 	var raw []byte
 	if c.partLocked() {
-		raw = c.finishLocked().Encode(nil)
+		raw = c.finishLocked().encode(nil)
 	}
 	c.mu.Unlock()
 	c.index.write(raw)
@@ -213,7 +218,7 @@ func (c *Sequence) retire(i int, start merkle.Frontier) {
 	c.changed.Notify()
 }
 
-// Adopt replaces the content by that of a chain that was just loaded.
+// Adopt replaces the content by that of one that was just loaded.
 func (c *Sequence) Adopt(o *Sequence) {
 	c.index.close()
 	c.index = o.index
@@ -264,7 +269,7 @@ func (c *Sequence) seek(t uint64) uint64 {
 }
 
 // FrontierAt is the frontier at an earlier size, and the bytes of the lines
-// before it. It reads at most blockSize-1 lines.
+// before it. It reads at most merkle.BlockSize-1 lines.
 func (c *Sequence) FrontierAt(size uint64) (merkle.Frontier, int64, error) {
 	c.mu.RLock()
 	now, total := c.tree.Size(), c.bytes

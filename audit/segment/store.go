@@ -13,52 +13,57 @@ import (
 // Store is what an own log and a copy have in common: lines that are durable
 // here, checkpoints kept with them, and how to serve both.
 type Store struct {
-	Owner string
-	Seq   *Sequence
-	Kept  *Checkpoints
+	owner string
+	seq   *Sequence
+	kept  *Checkpoints
+}
+
+// NewStore is the store of the node with that peer id.
+func NewStore(owner string, seq *Sequence, kept *Checkpoints) Store {
+	return Store{owner: owner, seq: seq, kept: kept}
 }
 
 // Name is the log's name, false while the log is empty.
 func (h *Store) Name() (merkle.LogName, bool) {
-	id, ok := h.Seq.logID()
-	return merkle.LogName{Peer: h.Owner, ID: id}, ok
+	id, ok := h.seq.logID()
+	return merkle.LogName{Peer: h.owner, ID: id}, ok
 }
 
 // First is the seq of the first record that is held: 0, until retention removed
 // segments.
-func (h *Store) First() uint64 { return h.Seq.First() }
+func (h *Store) First() uint64 { return h.seq.First() }
 
 // Size is how many records are durable here.
-func (h *Store) Size() uint64 { return h.Seq.Size() }
+func (h *Store) Size() uint64 { return h.seq.Size() }
 
 // Bytes is how many bytes the held lines have.
 func (h *Store) Bytes() int64 {
 	var n int64
-	for _, s := range h.Seq.Segments() {
+	for _, s := range h.seq.Segments() {
 		n += s.Bytes
 	}
 	return n
 }
 
 // Segments is how many files the lines are in.
-func (h *Store) Segments() int { return len(h.Seq.Segments()) }
+func (h *Store) Segments() int { return len(h.seq.Segments()) }
 
 // Subscribe returns a channel that wakes after the durable or the signed size
 // changed, and the function that ends the subscription.
-func (h *Store) Subscribe() (wake <-chan struct{}, cancel func()) { return h.Seq.changed.Subscribe() }
+func (h *Store) Subscribe() (wake <-chan struct{}, cancel func()) { return h.seq.changed.Subscribe() }
 
 // Reader returns a reader that begins at the record with seq from.
-func (h *Store) Reader(from uint64) *Reader { return NewReader(h.Seq, from) }
+func (h *Store) Reader(from uint64) *Reader { return NewReader(h.seq, from) }
 
 // RootAt is the Merkle root of the first size records. It reads at most 255 lines.
 func (h *Store) RootAt(size uint64) (merkle.Hash, error) {
-	f, _, err := h.Seq.FrontierAt(size)
+	f, _, err := h.seq.FrontierAt(size)
 	return f.Root(), err
 }
 
 // Head is the checkpoint of the greatest size that is kept, false if none is.
 func (h *Store) Head() (merkle.Checkpoint, bool) {
-	a, ok := h.Kept.Last()
+	a, ok := h.kept.Last()
 	if !ok {
 		return merkle.Checkpoint{}, false
 	}
@@ -68,7 +73,7 @@ func (h *Store) Head() (merkle.Checkpoint, bool) {
 
 // SignedSize is the size of Head, 0 if there is none.
 func (h *Store) SignedSize() uint64 {
-	a, _ := h.Kept.Last()
+	a, _ := h.kept.Last()
 	return a.Size
 }
 
@@ -79,7 +84,7 @@ func (h *Store) Batch(from uint64) (*merkle.Batch, error) {
 	if from >= h.SignedSize() {
 		return nil, io.EOF
 	}
-	frontier, pos, err := h.Seq.FrontierAt(from)
+	frontier, pos, err := h.seq.FrontierAt(from)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +117,7 @@ func (h *Store) Batch(from uint64) (*merkle.Batch, error) {
 // batchEnd is the checkpoint at which a batch that begins at (from, pos) ends:
 // the greatest within the limits of a run, or else the next.
 func (h *Store) batchEnd(from uint64, pos int64) (Kept, error) {
-	list := h.Kept.after(from)
+	list := h.kept.after(from)
 	if len(list) == 0 {
 		return Kept{}, io.EOF
 	}
@@ -127,11 +132,11 @@ func (h *Store) batchEnd(from uint64, pos int64) (Kept, error) {
 	return list[len(list)-1], nil
 }
 
-// findEnd fills in where an anchor's lines end, if that is not known yet.
+// findEnd fills in where a checkpoint's lines end, if that is not known yet.
 func (h *Store) findEnd(a *Kept) (err error) {
 	if a.End == unknownPos {
-		if _, a.End, err = h.Seq.FrontierAt(a.Size); err == nil {
-			h.Kept.setEnd(a.Size, a.End)
+		if _, a.End, err = h.seq.FrontierAt(a.Size); err == nil {
+			h.kept.setEnd(a.Size, a.End)
 		}
 	}
 	return err
@@ -140,9 +145,9 @@ func (h *Store) findEnd(a *Kept) (err error) {
 // FindEnds fills in where the lines of the last checkpoints end, from which
 // the next are made.
 func FindEnds(c *Sequence, kept *Checkpoints) error {
-	h := Store{Seq: c, Kept: kept}
-	for i := max(0, len(kept.List)-2); i < len(kept.List); i++ {
-		a := kept.List[i]
+	h := Store{seq: c, kept: kept}
+	for i := max(0, len(kept.list)-2); i < len(kept.list); i++ {
+		a := kept.list[i]
 		if a.Size < c.First() {
 			continue
 		}
@@ -175,7 +180,7 @@ func (h *Store) Lines(w io.Writer) error {
 // or later, or the size. It reads at most one block of lines, unless the index
 // was misled by a line that states its time twice.
 func (h *Store) SeekTime(ms uint64) (uint64, error) {
-	r := h.Reader(h.Seq.seek(ms))
+	r := h.Reader(h.seq.seek(ms))
 	defer r.Close()
 	for {
 		rec, err := r.Next()

@@ -177,7 +177,7 @@ func (d *demo) play() error {
 	if err := d.newest(); err != nil {
 		return err
 	}
-	st, err := ada.node.Status(true)
+	st, err := ada.node.Status(d.a.ctx, true)
 	if err != nil {
 		return err
 	}
@@ -265,7 +265,7 @@ func (d *demo) states() (list []api.Status, same bool, err error) {
 	same = true
 	var total uint64
 	for _, n := range d.nodes {
-		st, err := n.node.Status(true)
+		st, err := n.node.Status(d.a.ctx, true)
 		if err != nil {
 			return nil, false, err
 		}
@@ -285,7 +285,7 @@ func (d *demo) states() (list []api.Status, same bool, err error) {
 
 // newest shows the newest tasks, as cyd sees them.
 func (d *demo) newest() error {
-	page, err := d.nodes[2].node.Tasks(mirror.TaskQuery{Limit: 8})
+	page, err := d.nodes[2].node.Tasks(d.a.ctx, mirror.TaskQuery{Limit: 8})
 	if err != nil {
 		return err
 	}

@@ -55,7 +55,7 @@ func (c *execCmd) Run(a *app) error {
 	}
 	x := execution{
 		append: p.append, agent: agent, machine: machine, failOpen: c.FailOpen,
-		stdin: a.stdin, stdout: a.stdout, stderr: a.stderr, forward: true,
+		stdin: a.stdin, stdout: a.stdout.file, stderr: a.stderr, forward: true,
 	}
 	return a.endAs(x.run(a.ctx, argv))
 }

@@ -61,7 +61,7 @@ func (f *filterFlags) filter(a *app) (out mirror.Filter, err error) {
 		}
 		out.Nodes = append(out.Nodes, id)
 	}
-	now := time.Now()
+	now := a.now()
 	if out.Since, err = milliseconds(f.Since, now); err == nil {
 		out.Until, err = milliseconds(f.Until, now)
 	}

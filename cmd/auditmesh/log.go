@@ -33,20 +33,31 @@ func (c *logCmd) Run(a *app) error {
 	if len(filter.States) > 0 {
 		return &exitError{exitUsage, errors.New("records have no state: `auditmesh tasks state=…` lists tasks by it")}
 	}
-	if err := a.warnBehind(); err != nil {
+	if err := a.warnLacking(); err != nil {
 		return err
 	}
 	q := api.LogQuery{Filter: filter, Limit: c.Lines, Follow: c.Follow}
-	return client.Log(a.ctx, q, func(l api.LogLine) error {
+	shown, ahead := 0, 0
+	err = client.Log(a.ctx, q, func(l api.LogLine) error {
+		shown++
+		if l.AheadMS > 0 {
+			if ahead++; c.Follow && ahead == 1 { // there is no end to say it at
+				a.legend(ahead, shown, "records")
+			}
+		}
 		if a.opts.JSON {
 			return writeJSON(a.stdout, l, "")
 		}
 		if l.Missed > 0 {
 			fmt.Fprintf(a.stderr, "%d records of %s before record %d were missed: retention removed them first\n", l.Missed, short(l.Node), l.Seq)
 		}
-		_, err := fmt.Fprintln(a.stdout, logText(l))
+		_, err := fmt.Fprintln(a.stdout, a.logText(l))
 		return err
 	})
+	if !c.Follow {
+		a.legend(ahead, shown, "records")
+	}
+	return err
 }
 
 // Help is the longer help of the command.
@@ -100,8 +111,11 @@ func (a *app) resolveNode(s string) (string, error) {
 }
 
 // logText is a record as a line for people.
-func logText(l api.LogLine) string {
-	prefix := fmt.Sprintf("%s  %s  %6d", clock(l.Time), short(l.Node), l.Seq)
+func (a *app) logText(l api.LogLine) string {
+	prefix := fmt.Sprintf("%s  %s  %6d", a.when(l.Time), short(l.Node), l.Seq)
+	if l.Unavailable != "" {
+		return fmt.Sprintf("%s  not held          %s", prefix, printable(l.Unavailable))
+	}
 	line := l.Line
 	if line == "" {
 		line = string(l.LineBase64)

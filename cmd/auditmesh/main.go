@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -54,10 +55,12 @@ type cli struct {
 
 // app is what a command works with.
 type app struct {
-	ctx            context.Context
-	stdin          *os.File
-	stdout, stderr *os.File
-	opts           *cli
+	ctx    context.Context
+	stdin  *os.File
+	stdout *output
+	stderr *os.File
+	opts   *cli
+	now    func() time.Time
 }
 
 // exitError ends the program with a code and, if it is not empty, a message.
@@ -72,6 +75,11 @@ func (e *exitError) Unwrap() error { return e.err }
 func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 
 func run(args []string, stdin, stdout, stderr *os.File) int {
+	out := &output{file: stdout}
+	return out.delivered(runTo(args, stdin, out, stderr), stderr)
+}
+
+func runTo(args []string, stdin *os.File, stdout *output, stderr *os.File) int {
 	var opts cli
 	code := -1
 	parser, err := kong.New(&opts, kong.Name("auditmesh"), kong.Writers(stdout, stderr), kong.Exit(func(c int) { code = c }),
@@ -99,7 +107,7 @@ func run(args []string, stdin, stdout, stderr *os.File) int {
 		fmt.Fprintln(stderr, "auditmesh:", err)
 		return exitUsage
 	}
-	a := &app{ctx: context.Background(), stdin: stdin, stdout: stdout, stderr: stderr, opts: &opts}
+	a := &app{ctx: context.Background(), stdin: stdin, stdout: stdout, stderr: stderr, opts: &opts, now: time.Now}
 	if parsed.Selected().Name != "exec" { // exec passes its signals on
 		ctx, stop := signal.NotifyContext(a.ctx, syscall.SIGINT, syscall.SIGTERM)
 		defer stop()
@@ -123,6 +131,9 @@ func (a *app) code(err error) int {
 	case errors.Is(err, api.ErrNoNode):
 		code = exitNoNode
 		err = fmt.Errorf("%w (%s): start one with `auditmesh run --data-dir %s`", err, a.opts.DataDir, a.opts.DataDir)
+	}
+	if errors.Is(err, context.Canceled) && a.ctx.Err() != nil {
+		err = errors.New("interrupted: what was printed is a part")
 	}
 	fmt.Fprintln(a.stderr, "auditmesh:", printable(err.Error()))
 	return code

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"auditmesh/internal/api"
 )
@@ -22,7 +21,7 @@ lists them with who removed them, when and why. What a removal had not seen, suc
 
 // Run records the removal.
 func (c *removeCmd) Run(a *app) error {
-	before, err := milliseconds(c.Before, time.Now())
+	before, err := milliseconds(c.Before, a.now())
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ type showCmd struct {
 
 // Run shows the tasks of all nodes with that request id.
 func (c *showCmd) Run(a *app) error {
-	if err := a.warnBehind(); err != nil {
+	if err := a.warnLacking(); err != nil {
 		return err
 	}
 	items, err := a.client().Task(a.ctx, c.ID)
@@ -27,7 +27,7 @@ func (c *showCmd) Run(a *app) error {
 		if i > 0 {
 			fmt.Fprintln(a.stdout)
 		}
-		a.showTask(it)
+		a.showTask(it.Item)
 	}
 	return nil
 }
@@ -42,7 +42,7 @@ func (a *app) showTask(it crdt.Item) {
 	row("Node", "%s", it.Node)
 	row("Agent", "%s", it.AgentID)
 	row("Machine", "%s", it.MachineID)
-	row("Time", "%s", clock(it.Time))
+	row("Time", "%s", a.when(it.Time))
 	if it.PID != nil {
 		row("Process", "%d", *it.PID)
 	}
@@ -54,10 +54,10 @@ func (a *app) showTask(it crdt.Item) {
 		row("Output", "%s out, %s err%s", bytesText(o.StdoutBytes), bytesText(o.StderrBytes), map[bool]string{true: ", truncated"}[o.Truncated])
 	}
 	for _, x := range it.Warnings {
-		row("Warning", "%s  %s", clock(x.Time), printable(x.Kind))
+		row("Warning", "%s  %s", a.when(x.Time), printable(x.Kind))
 	}
 	if r := it.Review; r.State != crdt.Empty {
-		row("Review", "%s by %s at %s on %s", r.State, printable(r.By), clock(r.Time), short(r.Node))
+		row("Review", "%s by %s at %s on %s", r.State, printable(r.By), a.when(r.Time), short(r.Node))
 	}
 	for _, set := range []struct {
 		name  string
@@ -69,9 +69,9 @@ func (a *app) showTask(it crdt.Item) {
 	}
 	for _, r := range it.Records {
 		removed := map[bool]string{true: "  removed"}[r.Removed]
-		row("Record", "%s  %s/%d  %s%s", clock(r.Time), short(r.Log), r.Seq, printable(r.Event), removed)
+		row("Record", "%s  %s/%d  %s%s", a.when(r.Time), short(r.Log), r.Seq, printable(r.Event), removed)
 	}
 	for _, r := range it.Removals {
-		row("Removal", "%s  %s/%d  %s", clock(r.Time), short(r.Log), r.Seq, printable(r.Reason))
+		row("Removal", "%s  %s/%d  %s", a.when(r.Time), short(r.Log), r.Seq, printable(r.Reason))
 	}
 }

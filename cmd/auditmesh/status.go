@@ -74,12 +74,18 @@ func (a *app) showStatus(st api.Status) error {
 	for name, n := range st.Conflicts {
 		row("Conflict", "%d batches that contradict log %s were refused and kept", n, name)
 	}
-	for name, h := range st.Vector {
+	for _, name := range slices.Sorted(maps.Keys(st.Vector)) {
+		h := st.Vector[name]
+		if text := skewText(name, h); text != "" {
+			row("Clock", "%s", text)
+		}
 		if h.Missing > 0 {
 			row("Missing", "%d records of log %s after record %d: no member offers them any more", h.Missing, name, h.Stored)
 		}
 	}
-	w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
 	if len(st.Vector) == 0 {
 		return nil
 	}
@@ -110,8 +116,9 @@ func behind(st api.Status) string {
 	return fmt.Sprintf("%d of the %d records that are held here are not in the view yet (%d%% are)", st.Unfolded, held, 100*(held-min(held, st.Unfolded))/held)
 }
 
-// warnBehind tells who asks the view that it does not have everything yet.
-func (a *app) warnBehind() error {
+// warnLacking tells who asks the view what it does not have: what is not folded
+// yet, and what stands in copies that are damaged.
+func (a *app) warnLacking() error {
 	st, err := a.client().Status(a.ctx, false)
 	if err != nil {
 		return err
@@ -119,7 +126,22 @@ func (a *app) warnBehind() error {
 	if text := behind(st); text != "" {
 		fmt.Fprintln(a.stderr, "The view is being made: "+text+".")
 	}
+	for _, dir := range slices.Sorted(maps.Keys(st.Damaged)) {
+		fmt.Fprintf(a.stderr, "A copy is damaged, and what it alone holds may be missing here: %s: %s\n", printable(dir), printable(st.Damaged[dir]))
+	}
 	return nil
+}
+
+// skewText says of a log how its times and this node's clock differ, empty if they
+// do not.
+func skewText(name string, h api.Held) string {
+	switch {
+	case h.AheadMS > 0:
+		return fmt.Sprintf("log %s has times up to %s ahead of this clock: its node's clock was wrong, or this one is", name, daysText(h.AheadMS))
+	case h.BehindMS > 0:
+		return fmt.Sprintf("the last record of log %s was made %s before it came here: it came late, or its node's clock is behind", name, daysText(h.BehindMS))
+	}
+	return ""
 }
 
 func orNone(s string) string {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"auditmesh/crdt"
+	"auditmesh/internal/api"
 	"auditmesh/mirror"
 )
 
@@ -36,7 +37,7 @@ func (c *tasksCmd) Run(a *app) error {
 	}
 	c.add(&filter)
 	filter.Removed, filter.OnlyRemoved = c.Removed, c.OnlyRemoved
-	if err := a.warnBehind(); err != nil {
+	if err := a.warnLacking(); err != nil {
 		return err
 	}
 	if c.Follow {
@@ -54,30 +55,33 @@ func (c *tasksCmd) Run(a *app) error {
 	}
 	rows := make([][]string, len(all.Tasks))
 	for i, it := range all.Tasks {
-		rows[i] = taskRow(it)
+		rows[i] = a.taskRow(it)
 	}
 	if err := table(a.stdout, []string{"TIME", "NODE", "TASK", "RESULT", "TOOK", "COMMAND"}, rows); err != nil {
 		return err
 	}
+	a.legend(all.Ahead, len(all.Tasks), "tasks")
 	if all.Next != "" {
 		fmt.Fprintf(a.stderr, "There are more: --after %s\n", all.Next)
 	}
 	return nil
 }
 
-func taskRow(it crdt.Item) []string {
-	return []string{clock(it.Time), short(it.Node), short(it.RequestID), result(it), took(it), truncate(printableArgv(it.Argv), 80)}
+func (a *app) taskRow(t api.Task) []string {
+	it := t.Item
+	return []string{a.when(it.Time), short(it.Node), short(it.RequestID), result(it), took(it), truncate(printableArgv(it.Argv), 80)}
 }
 
 // list gets as many tasks as were asked for, if there are.
-func (c *tasksCmd) list(a *app, filter mirror.Filter) (mirror.TaskPage, error) {
-	all := mirror.TaskPage{Tasks: []crdt.Item{}, Next: c.After}
+func (c *tasksCmd) list(a *app, filter mirror.Filter) (api.TaskPage, error) {
+	all := api.TaskPage{Tasks: []api.Task{}, Next: c.After}
 	for first := true; first || all.Next != "" && len(all.Tasks) < c.Lines; first = false {
 		page, err := a.client().Tasks(a.ctx, mirror.TaskQuery{Filter: filter, Oldest: c.Oldest, Limit: c.Lines - len(all.Tasks), After: all.Next})
 		if err != nil {
 			return all, err
 		}
 		all.Tasks, all.Next = append(all.Tasks, page.Tasks...), page.Next
+		all.Ahead, all.Damaged = all.Ahead+page.Ahead, page.Damaged
 	}
 	return all, nil
 }
@@ -87,15 +91,16 @@ func (c *tasksCmd) list(a *app, filter mirror.Filter) (mirror.TaskPage, error) {
 func (c *tasksCmd) follow(a *app, filter mirror.Filter) error {
 	begun := func() error {
 		page, err := c.list(a, filter)
+		a.legend(page.Ahead, len(page.Tasks), "tasks")
 		for _, it := range slices.Backward(page.Tasks) {
-			err = errors.Join(err, c.changed(a, mirror.Change{Node: it.Node, RequestID: it.RequestID, Task: &it}))
+			err = errors.Join(err, c.changed(a, api.Change{Node: it.Node, RequestID: it.RequestID, Task: &it}))
 		}
 		return err
 	}
-	return a.client().Changes(a.ctx, filter, begun, func(change mirror.Change) error { return c.changed(a, change) })
+	return a.client().Changes(a.ctx, filter, begun, func(change api.Change) error { return c.changed(a, change) })
 }
 
-func (c *tasksCmd) changed(a *app, change mirror.Change) error {
+func (c *tasksCmd) changed(a *app, change api.Change) error {
 	switch {
 	case a.opts.JSON:
 		return writeJSON(a.stdout, change, "")
@@ -106,7 +111,7 @@ func (c *tasksCmd) changed(a *app, change mirror.Change) error {
 		_, err := fmt.Fprintf(a.stdout, "%23s  %-8s  %-8s  no longer matches\n", "", short(change.Node), short(change.RequestID))
 		return err
 	}
-	row := taskRow(*change.Task)
+	row := a.taskRow(*change.Task)
 	_, err := fmt.Fprintf(a.stdout, "%s  %-8s  %-8s  %-16s  %6s  %s\n", row[0], row[1], row[2], row[3], row[4], row[5])
 	return err
 }

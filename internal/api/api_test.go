@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 
 	"go.uber.org/zap/zaptest"
@@ -27,6 +28,7 @@ type fake struct {
 	err    error
 	status Status
 	asked  mirror.TaskQuery
+	items  []crdt.Item
 	groups [][]string
 }
 
@@ -47,21 +49,24 @@ func (f *fake) Append(_ context.Context, inputs [][]byte) []Appended {
 	return out
 }
 
-func (f *fake) Status(bool) (Status, error) { return f.status, f.err }
-func (f *fake) Tasks(q mirror.TaskQuery) (mirror.TaskPage, error) {
+func (f *fake) Vitals() Status                               { return f.status }
+func (f *fake) Status(context.Context, bool) (Status, error) { return f.status, f.err }
+func (f *fake) Tasks(_ context.Context, q mirror.TaskQuery) (mirror.TaskPage, error) {
 	f.asked = q
-	return mirror.TaskPage{}, f.err
+	return mirror.TaskPage{Tasks: f.items}, f.err
 }
-func (f *fake) Task(string) ([]crdt.Item, error)                     { return nil, f.err }
+func (f *fake) Task(context.Context, string) ([]crdt.Item, error)    { return f.items, f.err }
 func (f *fake) Review(context.Context, Review) (Appended, error)     { return Appended{}, f.err }
 func (f *fake) Remove(context.Context, Removal) (Removed, error)     { return Removed{}, f.err }
 func (*fake) Peers() []Peer                                          { return nil }
 func (f *fake) Raw(context.Context, string, string, io.Writer) error { return f.err }
-func (f *fake) Prove(node, log string, seq uint64) ([]byte, error) {
+func (f *fake) Prove(_ context.Context, node, log string, seq uint64) ([]byte, error) {
 	return fmt.Appendf(nil, "%s %s %d\n", node, log, seq), f.err
 }
-func (f *fake) Checkpoint(string, string) ([]byte, error) { return []byte("checkpoint\n"), f.err }
-func (f *fake) Extends(note []byte) ([]byte, error)       { return note, f.err }
+func (f *fake) Checkpoint(context.Context, string, string) ([]byte, error) {
+	return []byte("checkpoint\n"), f.err
+}
+func (f *fake) Extends(_ context.Context, note []byte) ([]byte, error) { return note, f.err }
 func (f *fake) Changes(ctx context.Context, filter mirror.Filter, begun func() error, emit func(mirror.Change) error) error {
 	if err := begun(); err != nil {
 		return err
@@ -90,7 +95,15 @@ func (f *fake) Log(ctx context.Context, q LogQuery, emit func(LogLine) error, ca
 
 // serve runs a server in a directory whose path is longer than a socket's
 // address may be.
-func serve(t *testing.T, f *fake) *Client {
+func serve(t *testing.T, f Service) *Client {
+	t.Helper()
+	c, _ := serveUntil(t, f, func(*Server) {})
+	return c
+}
+
+// serveUntil is serve with a server that was set up otherwise, and a function that
+// stops it and waits for its end.
+func serveUntil(t *testing.T, f Service, setUp func(*Server)) (*Client, func()) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), strings.Repeat("long", 30))
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -99,13 +112,16 @@ func serve(t *testing.T, f *fake) *Client {
 	path := filepath.Join(dir, "api.sock")
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- NewServer(f, path, zaptest.NewLogger(t)).Run(ctx) }()
-	t.Cleanup(func() {
+	s := NewServer(f, path, zaptest.NewLogger(t))
+	setUp(s)
+	go func() { done <- s.Run(ctx) }()
+	stop := sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
 	})
+	t.Cleanup(stop)
 	c := NewClient(path)
 	for {
 		if _, err := c.Identity(t.Context()); err == nil {
@@ -120,7 +136,7 @@ func serve(t *testing.T, f *fake) *Client {
 	if _, err := Listen(t.Context(), path); err == nil || !strings.Contains(err.Error(), "answers") {
 		t.Errorf("a second server: %v", err)
 	}
-	return c
+	return c, stop
 }
 
 // Each known error crosses the socket as itself; an unknown one as no more than
@@ -213,9 +229,9 @@ func TestLogFollowsAndEnds(t *testing.T) {
 func TestChangesAreTold(t *testing.T) {
 	c := serve(t, &fake{})
 	ctx, cancel := context.WithCancel(t.Context())
-	var told []mirror.Change
+	var told []Change
 	begun := false
-	err := c.Changes(ctx, mirror.Filter{Nodes: []string{"n"}}, func() error { begun = true; return nil }, func(x mirror.Change) error {
+	err := c.Changes(ctx, mirror.Filter{Nodes: []string{"n"}}, func() error { begun = true; return nil }, func(x Change) error {
 		told = append(told, x)
 		cancel()
 		return nil

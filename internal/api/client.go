@@ -14,7 +14,6 @@ import (
 	"net/url"
 	"syscall"
 
-	"auditmesh/crdt"
 	"auditmesh/mirror"
 )
 
@@ -64,7 +63,7 @@ func (c *Client) get(ctx context.Context, path string, q url.Values, into any) e
 		return err
 	}
 	defer body.Close()
-	return json.NewDecoder(body).Decode(into)
+	return broken(json.NewDecoder(body).Decode(into))
 }
 
 // Identity is who the node is.
@@ -87,51 +86,84 @@ func (c *Client) Peers(ctx context.Context) (list []Peer, err error) {
 }
 
 // Tasks is a page of tasks.
-func (c *Client) Tasks(ctx context.Context, t mirror.TaskQuery) (page mirror.TaskPage, err error) {
+func (c *Client) Tasks(ctx context.Context, t mirror.TaskQuery) (page TaskPage, err error) {
 	return page, c.get(ctx, "/v1/tasks", taskValues(t), &page)
 }
 
 // Task finds the tasks whose request id begins with prefix.
-func (c *Client) Task(ctx context.Context, prefix string) (items []crdt.Item, err error) {
+func (c *Client) Task(ctx context.Context, prefix string) (items []Task, err error) {
 	return items, c.get(ctx, "/v1/tasks/"+url.PathEscape(prefix), nil, &items)
 }
 
-// Log calls emit for each record of an answer, until it ends or emit fails.
+// Log calls emit for each record of an answer, until it ends or emit fails. One
+// that follows ends only with ctx, and then without an error.
 func (c *Client) Log(ctx context.Context, l LogQuery, emit func(LogLine) error) error {
 	body, err := c.do(ctx, http.MethodGet, "/v1/log", logValues(l), nil)
 	if err != nil {
-		return err
+		return unlessLeft(ctx, l.Follow, err)
 	}
 	defer body.Close()
-	return each(ctx, body, emit)
+	return each(ctx, body, l.Follow, emit)
 }
 
 // Changes calls begun once no change will be left out any more, and then emit for
-// each, until ctx or the node ends.
-func (c *Client) Changes(ctx context.Context, f mirror.Filter, begun func() error, emit func(mirror.Change) error) error {
+// each, until ctx ends; then it returns nil.
+func (c *Client) Changes(ctx context.Context, f mirror.Filter, begun func() error, emit func(Change) error) error {
 	q := taskValues(mirror.TaskQuery{Filter: f})
 	q.Del("limit")
 	body, err := c.do(ctx, http.MethodGet, "/v1/changes", q, nil)
 	if err != nil {
-		return err
+		return unlessLeft(ctx, true, err)
 	}
 	defer body.Close()
 	if err := begun(); err != nil {
 		return err
 	}
-	return each(ctx, body, emit)
+	return each(ctx, body, true, emit)
 }
 
-// each calls f for each JSON object of a stream.
-func each[T any](ctx context.Context, body io.Reader, f func(T) error) error {
+// unlessLeft is an error of an answer, unless the answer had no end but that its
+// client leaves, which it did.
+func unlessLeft(ctx context.Context, endless bool, err error) error {
+	if endless && ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// ErrBroken means that an answer ended before it was whole: what came of it is a
+// part.
+var ErrBroken = errors.New("the node's answer broke off before its end: the node stopped, or failed and says why in its own log, or nothing was read for 30 s")
+
+// broken is the error of a body that could not be read to its end.
+func broken(err error) error {
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	if errors.As(err, &syntax) || errors.As(err, &kind) {
+		return fmt.Errorf("the node's answer does not decode: %w", err)
+	}
+	return fmt.Errorf("%w (%w)", ErrBroken, err)
+}
+
+// each calls f for each JSON object of a stream. An endless one is followed until
+// ctx ends; any other end is an error there.
+func each[T interface{ failure() *Refusal }](ctx context.Context, body io.Reader, endless bool, f func(T) error) error {
 	for dec := json.NewDecoder(body); ; {
 		var v T
 		err := dec.Decode(&v)
-		if errors.Is(err, io.EOF) || ctx.Err() != nil {
-			return nil //nolint:nilerr // it ended, or we did
+		switch {
+		case ctx.Err() != nil:
+			return unlessLeft(ctx, endless, ctx.Err())
+		case errors.Is(err, io.EOF) && !endless:
+			return nil
+		case err != nil:
+			return broken(err)
 		}
-		if err != nil {
-			return err
+		if why := v.failure(); why != nil {
+			return fmt.Errorf("the node broke its answer off: %w", standing(why))
 		}
 		if err := f(v); err != nil {
 			return err
@@ -159,18 +191,38 @@ func (c *Client) post(ctx context.Context, path string, what, into any) error {
 		return err
 	}
 	defer body.Close()
-	return json.NewDecoder(body).Decode(into)
+	return broken(json.NewDecoder(body).Decode(into))
 }
 
-// Raw copies the lines that the node holds of another to w.
+// Raw copies the lines that the node holds of another to w. After an error what
+// was written is a part of them.
 func (c *Client) Raw(ctx context.Context, node, log string, w io.Writer) error {
 	body, err := c.do(ctx, http.MethodGet, "/v1/raw", url.Values{"node": {node}, "log": {log}}, nil)
 	if err != nil {
 		return err
 	}
 	defer body.Close()
-	_, err = io.Copy(w, body)
+	from := &answerReader{from: body}
+	if _, err = io.Copy(w, from); from.err != nil {
+		return broken(from.err)
+	}
 	return err
+}
+
+// answerReader remembers why an answer could not be read, which a copy mixes with
+// why it could not be written.
+type answerReader struct {
+	from io.Reader
+	err  error
+}
+
+// Read is that of io.Reader.
+func (r *answerReader) Read(p []byte) (int, error) {
+	n, err := r.from.Read(p)
+	if !errors.Is(err, io.EOF) {
+		r.err = err
+	}
+	return n, err
 }
 
 // Append sends events, a JSON object each, and returns an answer for each.
@@ -203,7 +255,7 @@ func (c *Client) AppendStream(ctx context.Context, in io.Reader, emit func(Appen
 			if errors.Is(err, io.EOF) {
 				return nil
 			}
-			return err
+			return broken(err)
 		}
 		if err := emit(a); err != nil {
 			return err

@@ -8,7 +8,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"go.uber.org/zap"
 )
 
 // Health answers /healthz: with 200, or with 503 if nothing can be appended.
@@ -46,33 +45,34 @@ func HealthOf(st Status) Health {
 	return h
 }
 
-func (s *Server) health(w http.ResponseWriter, r *http.Request) {
-	st, err := s.service.Status(false)
+func (s *Server) health(w *answerWriter, r *http.Request) {
+	h := HealthOf(s.service.Vitals())
+	status := http.StatusOK
+	if h.Status == "failing" {
+		status = http.StatusServiceUnavailable
+	}
+	body, err := encoded(h)
 	if err != nil {
 		s.refuse(w, r, err)
 		return
 	}
-	h := HealthOf(st)
-	w.Header().Set("Content-Type", "application/json")
-	if h.Status == "failing" {
-		w.WriteHeader(http.StatusServiceUnavailable)
-	}
-	if err := newEncoder(w).Encode(h); err != nil {
-		s.logger.Debug("answer not written", zap.Error(err))
-	}
+	s.send(w, "application/json", status, body)
 }
 
 // metrics serves what Status says in Prometheus' format, made when it is asked.
-func (s *Server) metrics() http.Handler {
-	r := prometheus.NewRegistry()
-	r.MustRegister(collector{s.service, s.logger}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return promhttp.HandlerFor(r, promhttp.HandlerOpts{})
+func (s *Server) metrics(w *answerWriter, r *http.Request) {
+	st, err := s.service.Status(r.Context(), false)
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collector{st}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(w, r)
 }
 
-type collector struct {
-	service Service
-	logger  *zap.Logger
-}
+// collector makes metrics of one status.
+type collector struct{ st Status }
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("auditmesh_"+name, help, labels, nil)
@@ -83,12 +83,7 @@ func (c collector) Describe(chan<- *prometheus.Desc) {}
 
 // Collect is that of prometheus.Collector.
 func (c collector) Collect(out chan<- prometheus.Metric) {
-	st, err := c.service.Status(false)
-	if err != nil {
-		c.logger.Warn("no metrics", zap.Error(err))
-		out <- prometheus.NewInvalidMetric(desc("up", "Whether the node's status could be read."), err)
-		return
-	}
+	st := c.st
 	gauge := func(name, help string, v float64) {
 		out <- prometheus.MustNewConstMetric(desc(name, help), prometheus.GaugeValue, v)
 	}
@@ -131,6 +126,8 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		held("log_held_by", "Other members, the log's own node not counted, that stated to hold all that is signed here.", uint64(h.HeldBy))
 		held("log_first_record", "The first record of a log that is held here.", h.First)
 		held("log_missing_records", "Records beyond those held that no member offers any more.", h.Missing)
+		held("log_clock_ahead_milliseconds", "How far the greatest time in a log is ahead of this node's clock, 0 up to a day.", h.AheadMS)
+		held("log_clock_behind_milliseconds", "How long before it came here the last record of a log was made, 0 up to a day.", h.BehindMS)
 		held("view_lag_records", "Records that are known of and not in the view.", h.LagRecords)
 		held("view_lag_milliseconds", "How long before now the last record in the view was made, while others are not in it.", h.LagMS)
 	}

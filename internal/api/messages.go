@@ -74,6 +74,16 @@ type Held struct {
 	// by its node's clock, while there are any.
 	LagRecords uint64 `json:"lag_records"`
 	LagMS      uint64 `json:"lag_ms"`
+	// LastTime is when the last record in the view was made, by its node's clock,
+	// and Received when it came into the view, by this node's, both in milliseconds
+	// since 1970; Received is 0 if that was before the node started.
+	LastTime uint64 `json:"last_time_unix_ms"`
+	Received uint64 `json:"received_unix_ms,omitempty"`
+	// AheadMS is how far the greatest time in the log is ahead of this node's clock,
+	// and BehindMS how long before Received the last record was made: an old record
+	// that came late, or a clock that is behind. Both are 0 up to SkewAfter.
+	AheadMS  uint64 `json:"ahead_ms,omitempty"`
+	BehindMS uint64 `json:"behind_ms,omitempty"`
 }
 
 // Peer is one member in what /v1/peers answers.
@@ -135,6 +145,13 @@ type LogLine struct {
 	// Missed is how many records before this one retention removed before a
 	// follower came to them.
 	Missed uint64 `json:"missed,omitempty"`
+	// AheadMS is Ahead of the record's time, by the node's clock.
+	AheadMS uint64 `json:"ahead_ms,omitempty"`
+	// Unavailable says, in place of the line, why a record that is in the view
+	// cannot be read here.
+	Unavailable string `json:"unavailable,omitempty"`
+	// Error is why the records end here. It is set in a last line alone.
+	Error *Refusal `json:"error,omitempty"`
 }
 
 // Review is one act of review, which /v1/review takes and records in the log of

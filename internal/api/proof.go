@@ -8,25 +8,20 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-
-	"go.uber.org/zap"
 )
 
 // maxCheckpoint bounds a checkpoint that a client sends.
 const maxCheckpoint = 4096
 
 // text makes a handler of a function that returns a C2SP text.
-func (s *Server) text(f func(*http.Request) ([]byte, error)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
+func (s *Server) text(f func(*http.Request) ([]byte, error)) func(*answerWriter, *http.Request) {
+	return func(w *answerWriter, r *http.Request) {
 		v, err := f(r)
 		if err != nil {
 			s.refuse(w, r, err)
 			return
 		}
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		if _, err := w.Write(v); err != nil {
-			s.logger.Debug("answer not written", zap.Error(err))
-		}
+		s.send(w, "text/plain; charset=utf-8", http.StatusOK, v)
 	}
 }
 
@@ -36,7 +31,12 @@ func (s *Server) prove(r *http.Request) ([]byte, error) {
 	if err != nil {
 		return nil, badParameter("seq")
 	}
-	return s.service.Prove(q.Get("node"), q.Get("log"), seq)
+	return s.service.Prove(r.Context(), q.Get("node"), q.Get("log"), seq)
+}
+
+func (s *Server) checkpoint(r *http.Request) ([]byte, error) {
+	q := r.URL.Query()
+	return s.service.Checkpoint(r.Context(), q.Get("node"), q.Get("log"))
 }
 
 func (s *Server) extends(r *http.Request) ([]byte, error) {
@@ -47,7 +47,7 @@ func (s *Server) extends(r *http.Request) ([]byte, error) {
 	if len(note) > maxCheckpoint {
 		return nil, &Refusal{Code: "bad_checkpoint", Message: "a checkpoint has at most 4096 bytes"}
 	}
-	return s.service.Extends(note)
+	return s.service.Extends(r.Context(), note)
 }
 
 // Prove is the inclusion proof of a record; node and log may be empty.
@@ -75,8 +75,11 @@ func (c *Client) text(ctx context.Context, method, path string, q url.Values, bo
 	}
 	defer answer.Close()
 	raw, err := io.ReadAll(io.LimitReader(answer, maxText+1))
-	if err == nil && len(raw) > maxText {
-		err = errors.New("the node's answer is too long")
+	if err != nil {
+		return nil, broken(err)
 	}
-	return raw, err
+	if len(raw) > maxText {
+		return nil, errors.New("the node's answer is too long")
+	}
+	return raw, nil
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"unicode/utf8"
 
+	"auditmesh/audit"
 	"auditmesh/audit/event"
 	"auditmesh/audit/holdings"
 	"auditmesh/audit/merkle"
@@ -33,6 +34,12 @@ func (n *Node) Log(ctx context.Context, q api.LogQuery, emit func(api.LogLine) e
 		if errors.Is(err, segment.ErrRetired) {
 			continue // since the view was asked
 		}
+		if errors.Is(err, api.ErrNotFound) {
+			if err := emit(n.unavailable(ref)); err != nil {
+				return err
+			}
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -47,6 +54,7 @@ func (n *Node) Log(ctx context.Context, q api.LogQuery, emit func(api.LogLine) e
 		if err := caughtUp(); err != nil {
 			return err
 		}
+		readers.close() // it may be long, and there may be many who wait
 		select {
 		case <-ctx.Done():
 			return nil
@@ -54,6 +62,17 @@ func (n *Node) Log(ctx context.Context, q api.LogQuery, emit func(api.LogLine) e
 		}
 	}
 	return nil
+}
+
+// unavailable is the answer for a record that the view has, of a log that is not
+// held: its copy was damaged after the record was folded.
+func (n *Node) unavailable(ref mirror.RecordRef) api.LogLine {
+	out := api.LogLine{Node: ref.Log.Peer, Log: ref.Log.IDString(), Seq: ref.Seq, Time: ref.Time, Unavailable: "nothing is held of its log any more"}
+	dir := audit.CopyDir(n.cfg.copiesDir(), ref.Log)
+	if why, ok := n.holdings.Damaged()[dir]; ok {
+		out.Unavailable = "the copy " + dir + " is damaged: " + why
+	}
+	return out
 }
 
 // emitNew emits what each log has beyond the vector and fits, and moves the
@@ -107,6 +126,10 @@ func logLine(name merkle.LogName, seq, placed uint64, line []byte) api.LogLine {
 	return out
 }
 
+// maxReaders bounds the readers, each with a file and a buffer, that one question
+// keeps open.
+const maxReaders = 16
+
 // readers keeps one reader a log, since records of one log are mostly asked for
 // in order.
 type readers struct {
@@ -123,6 +146,9 @@ func (r *readers) read(name merkle.LogName, seq uint64) ([]byte, error) {
 	if rd == nil || rd.Seq() != seq {
 		if rd != nil {
 			rd.Close()
+		}
+		if len(r.open) >= maxReaders {
+			r.close()
 		}
 		l, ok := r.holdings.Log(name)
 		if !ok {
@@ -142,4 +168,5 @@ func (r *readers) close() {
 	for _, rd := range r.open {
 		rd.Close()
 	}
+	clear(r.open)
 }

@@ -31,6 +31,7 @@ type Node struct {
 	id       Identity
 	logger   *zap.Logger
 	started  time.Time
+	now      func() time.Time
 	log      *audit.Log       // nil: auditing is disabled
 	follower *follow.Follower // nil: nothing is followed
 	holdings *holdings.Holdings
@@ -48,7 +49,7 @@ func Open(cfg Config, logger *zap.Logger) (n *Node, err error) {
 	if err != nil {
 		return nil, err
 	}
-	n = &Node{cfg: cfg, id: id, logger: logger, started: time.Now()}
+	n = &Node{cfg: cfg, id: id, logger: logger, started: time.Now(), now: time.Now}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.Close())

@@ -1,7 +1,11 @@
 package node
 
 import (
+	"cmp"
+	"context"
+	"errors"
 	"fmt"
+	"path/filepath"
 
 	"auditmesh/audit/holdings"
 	"auditmesh/audit/merkle"
@@ -10,9 +14,9 @@ import (
 )
 
 // Prove is the inclusion proof of a record of a log that is held.
-func (n *Node) Prove(node, log string, seq uint64) ([]byte, error) {
+func (n *Node) Prove(ctx context.Context, node, log string, seq uint64) ([]byte, error) {
 	l, err := n.heldLog(node, log)
-	if err != nil {
+	if err = errors.Join(err, ctx.Err()); err != nil {
 		return nil, err
 	}
 	p, err := l.Prove(seq)
@@ -23,7 +27,7 @@ func (n *Node) Prove(node, log string, seq uint64) ([]byte, error) {
 }
 
 // Checkpoint is the greatest checkpoint held of a log.
-func (n *Node) Checkpoint(node, log string) ([]byte, error) {
+func (n *Node) Checkpoint(_ context.Context, node, log string) ([]byte, error) {
 	l, err := n.heldLog(node, log)
 	if err != nil {
 		return nil, err
@@ -37,13 +41,13 @@ func (n *Node) Checkpoint(node, log string) ([]byte, error) {
 
 // Extends is the proof that the log of a checkpoint, from wherever it was kept,
 // is the beginning of what is held of that log here.
-func (n *Node) Extends(note []byte) ([]byte, error) {
+func (n *Node) Extends(ctx context.Context, note []byte) ([]byte, error) {
 	old, err := merkle.ParseCheckpoint(note)
 	if err != nil {
 		return nil, &api.Refusal{Code: "bad_checkpoint", Message: err.Error()}
 	}
 	l, err := n.heldLog(old.Log.Peer, old.Log.IDString())
-	if err != nil {
+	if err = errors.Join(err, ctx.Err()); err != nil {
 		return nil, err
 	}
 	c, err := l.ProveConsistency(old)
@@ -64,6 +68,9 @@ func (n *Node) heldLog(node, log string) (holdings.Log, error) {
 	case 1:
 		return list[0], nil
 	case 0:
+		if err := n.damagedOf(node, log); err != nil {
+			return nil, err
+		}
 		return nil, fmt.Errorf("%w: no such log is held here; `auditmesh status` lists them", api.ErrNotFound)
 	default:
 		return nil, &api.Refusal{Code: "which_log", Field: "log", Message: fmt.Sprintf("%d logs of this node are held: say which, by its id (`auditmesh status` lists them)", len(list))}
@@ -82,4 +89,20 @@ func (n *Node) heldLogs(node, log string) (list []holdings.Log) {
 		}
 	}
 	return list
+}
+
+// damagedOf is the refusal to take for whole what is held of a node, this one if
+// it is empty, while the copy of a log of it is damaged: of the log with that id,
+// or of any if it is empty. It is nil if none is.
+func (n *Node) damagedOf(node, log string) error {
+	for dir, why := range n.holdings.Damaged() {
+		id, peer := filepath.Base(dir), n.id.Peer // sealed beside the own log
+		if filepath.Dir(filepath.Dir(dir)) == n.cfg.copiesDir() {
+			peer = filepath.Base(filepath.Dir(dir))
+		}
+		if peer == cmp.Or(node, n.id.Peer) && (log == "" || id == log) {
+			return &api.Refusal{Code: "damaged", Field: "log", Message: fmt.Sprintf("the copy %s is damaged: %s; `auditmesh verify %s` says where, and --log names another log of the node", dir, why, dir)}
+		}
+	}
+	return nil
 }

@@ -3,12 +3,9 @@ package node
 import (
 	"cmp"
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"math"
-	"os"
 	"slices"
 	"time"
 
@@ -17,7 +14,6 @@ import (
 	"auditmesh/audit/holdings"
 	"auditmesh/audit/merkle"
 	"auditmesh/crdt"
-	"auditmesh/gossip"
 	"auditmesh/internal/api"
 	"auditmesh/mirror"
 )
@@ -43,6 +39,9 @@ func AppendInputs(ctx context.Context, log *audit.Log, inputs [][]byte) []api.Ap
 		e, err := event.ParseInput(in, now)
 		if err == nil {
 			_, err = event.Encode(e)
+		}
+		if err != nil {
+			err = invalid(err)
 		}
 		if err == nil && log == nil {
 			err = api.ErrDisabled
@@ -71,110 +70,14 @@ func AppendInputs(ctx context.Context, log *audit.Log, inputs [][]byte) []api.Ap
 	return out
 }
 
-// Status is the node's status.
-func (n *Node) Status(deep bool) (api.Status, error) {
-	st := api.Status{
-		Node: n.id.Peer, Version: Version, PID: os.Getpid(), DataDir: n.cfg.DataDir, Started: n.started.UnixMilli(),
-		Tasklist: n.cfg.AuditTasklistID, State: "ok", Addresses: []string{}, Vector: map[string]api.Held{},
-		Rebuilds: n.mirror.Rebuilds(), Damaged: n.holdings.Damaged(),
+// invalid is the refusal of an event that is not one. Nothing but the event is at
+// fault, whatever kind of error says so.
+func invalid(err error) error {
+	var field *event.FieldError
+	if errors.As(err, &field) {
+		return err
 	}
-	n.logStatus(&st)
-	if n.follower != nil {
-		follow := n.follower.Status()
-		st.Follow = &follow
-	}
-	n.meshStatus(&st)
-	var view mirror.Status
-	var err error
-	if deep {
-		var hash merkle.Hash
-		var tasks uint64
-		view, hash, tasks, err = n.mirror.Deep()
-		st.ViewHash, st.Tasks, st.FoldVersion = hex.EncodeToString(hash[:]), &tasks, crdt.FoldVersion
-	} else {
-		view, err = n.mirror.Status()
-	}
-	if err != nil {
-		return st, err
-	}
-	st.Digest, st.Holdings = hex.EncodeToString(view.Digest[:]), hex.EncodeToString(view.Holdings[:])
-	var peers []gossip.Peer
-	if n.mesh != nil {
-		peers = n.mesh.Peers()
-	}
-	for _, l := range view.Logs {
-		st.Unfolded += l.Size - min(l.Size, l.Folded)
-		h := api.Held{First: l.First, Size: l.Folded, Stored: l.Size, Signed: l.Signed, Unreadable: l.Unreadable, Unknown: l.Unknown}
-		spread(&h, l, peers)
-		st.Vector[l.Name.String()] = h
-	}
-	return st, nil
-}
-
-// spread says how widely a log is held, and how far the view is behind.
-func spread(h *api.Held, l mirror.LogStatus, peers []gossip.Peer) {
-	known, next := l.Size, uint64(math.MaxUint64)
-	for _, p := range peers {
-		for _, s := range p.Stated {
-			if s.Name != l.Name {
-				continue
-			}
-			known = max(known, s.Size)
-			if s.Size > l.Size {
-				next = min(next, s.First)
-			}
-			if s.Size >= l.Signed && l.Signed > 0 && p.ID != l.Name.Peer {
-				h.HeldBy++
-			}
-		}
-	}
-	if known > l.Size && next > l.Size {
-		h.Missing = next - l.Size
-	}
-	if known > l.Folded {
-		h.LagRecords = known - l.Folded
-		h.LagMS = uint64(max(0, time.Now().UnixMilli()-int64(min(l.LastTime, 1<<62))))
-	}
-}
-
-func (n *Node) logStatus(st *api.Status) {
-	if n.log == nil {
-		st.Disabled, st.State = true, "disabled"
-		return
-	}
-	st.LogPath, st.Size, st.Signed, st.WriteFailures = n.log.Path(), n.log.Size(), n.log.SignedSize(), n.log.WriteFailures()
-	if name, ok := n.log.Name(); ok {
-		st.Log = name.IDString()
-		if root, err := n.log.RootAt(st.Size); err == nil {
-			st.Root = root.String()
-		}
-	}
-	st.LastFailure = n.log.LastFailure()
-	space := n.log.Space()
-	st.FreeBytes, st.MinFreeBytes, st.SpaceLow = space.Free, space.Floor, space.Low
-	if err := n.log.Err(); err != nil {
-		st.State = err.Error()
-	}
-}
-
-func (n *Node) meshStatus(st *api.Status) {
-	if c := n.holdings.Conflicts(); len(c) > 0 {
-		st.Conflicts = make(map[string]int, len(c))
-		for name, k := range c {
-			st.Conflicts[name.String()] = k
-		}
-	}
-	if n.mesh == nil {
-		return
-	}
-	st.Published = min(n.mesh.Published(), st.Signed) // which was read before
-	st.Addresses, st.Counters = append(st.Addresses, n.mesh.Addresses()...), n.mesh.Counters().Snapshot()
-	for _, p := range n.mesh.Peers() {
-		st.Members++
-		if p.Connected {
-			st.Peers++
-		}
-	}
+	return &api.Refusal{Code: "invalid_event", Message: "the event is no JSON object as an event is: " + err.Error()}
 }
 
 // Changes are the tasks that change.
@@ -182,14 +85,25 @@ func (n *Node) Changes(ctx context.Context, f mirror.Filter, begun func() error,
 	return n.mirror.Changes(ctx, f, begun, emit)
 }
 
-// Tasks is a page of tasks.
-func (n *Node) Tasks(q mirror.TaskQuery) (mirror.TaskPage, error) { return n.mirror.Tasks(q) }
+// Tasks is a page of tasks. A page is bounded, so it is made whole for a client
+// that leaves meanwhile.
+func (n *Node) Tasks(ctx context.Context, q mirror.TaskQuery) (mirror.TaskPage, error) {
+	if err := ctx.Err(); err != nil {
+		return mirror.TaskPage{}, err
+	}
+	return n.mirror.Tasks(q)
+}
 
 // maxSides bounds the tasks that one request id, or its beginning, may find.
 const maxSides = 64
 
 // Task finds tasks by the beginning of their request id.
-func (n *Node) Task(prefix string) ([]crdt.Item, error) { return n.mirror.Task(prefix, maxSides) }
+func (n *Node) Task(ctx context.Context, prefix string) ([]crdt.Item, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return n.mirror.Task(prefix, maxSides)
+}
 
 // Peers are the members of the mesh.
 func (n *Node) Peers() []api.Peer {
@@ -221,6 +135,9 @@ func (n *Node) Peers() []api.Peer {
 
 // Raw writes the lines that are held of a node.
 func (n *Node) Raw(ctx context.Context, node, log string, w io.Writer) error {
+	if err := n.damagedOf(node, log); err != nil {
+		return err
+	}
 	list := n.heldLogs(node, log)
 	if len(list) == 0 {
 		return fmt.Errorf("%w: no record of %s is held here", api.ErrNotFound, cmp.Or(node, n.id.Peer))

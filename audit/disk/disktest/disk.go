@@ -179,7 +179,7 @@ func (d *Disk) change(path string, set map[string]*inode) {
 	d.ops = append(d.ops, nameOp{filepath.Dir(path), set})
 }
 
-// OpenFile is that of durable.FS.
+// OpenFile is that of disk.FS.
 func (d *Disk) OpenFile(path string, flag int, _ fs.FileMode) (disk.File, error) {
 	f := &diskFile{d: d, path: path, appends: flag&os.O_APPEND != 0}
 	open := func() error {
@@ -208,7 +208,7 @@ func (d *Disk) OpenFile(path string, flag int, _ fs.FileMode) (disk.File, error)
 	return f, open()
 }
 
-// Rename is that of durable.FS.
+// Rename is that of disk.FS.
 func (d *Disk) Rename(from, to string) error {
 	return d.do("rename", to, func() error {
 		file := d.names[from]
@@ -222,7 +222,7 @@ func (d *Disk) Rename(from, to string) error {
 	})
 }
 
-// Remove is that of durable.FS.
+// Remove is that of disk.FS.
 func (d *Disk) Remove(path string) error {
 	return d.do("remove", path, func() error {
 		if d.names[path] == nil {
@@ -233,7 +233,7 @@ func (d *Disk) Remove(path string) error {
 	})
 }
 
-// Link is that of durable.FS.
+// Link is that of disk.FS.
 func (d *Disk) Link(from, to string) error {
 	return d.do("link", to, func() error {
 		if d.names[from] == nil || d.names[to] != nil {
@@ -247,7 +247,7 @@ func (d *Disk) Link(from, to string) error {
 // MkdirAll does nothing: directories are there.
 func (d *Disk) MkdirAll(string, fs.FileMode) error { return nil }
 
-// SyncDir is that of durable.FS.
+// SyncDir is that of disk.FS.
 func (d *Disk) SyncDir(path string) error {
 	return d.do("syncdir", path, func() error {
 		rest := d.ops[:0:0]
@@ -265,7 +265,7 @@ func (d *Disk) SyncDir(path string) error {
 	})
 }
 
-// Stat is that of durable.FS.
+// Stat is that of disk.FS.
 func (d *Disk) Stat(path string) (fs.FileInfo, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -279,10 +279,10 @@ func (d *Disk) Stat(path string) (fs.FileInfo, error) {
 	return file.info(path), nil
 }
 
-// SameFile is that of durable.FS.
+// SameFile is that of disk.FS.
 func (d *Disk) SameFile(a, b fs.FileInfo) bool { return a.(fileInfo).inode == b.(fileInfo).inode }
 
-// ReadDir is that of durable.FS.
+// ReadDir is that of disk.FS.
 func (d *Disk) ReadDir(path string) ([]fs.DirEntry, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -1,4 +1,4 @@
-// Package durabletest makes file systems fail on purpose. Only tests use it.
+// Package disktest makes file systems fail on purpose. Only tests use it.
 package disktest
 
 import (
