@@ -65,9 +65,11 @@ type Node struct {
 }
 
 // Open opens the node in a data directory, with its lock, recovers its log from
-// an unclean end, and listens nowhere yet. ctx bounds the opening alone.
+// an unclean end, and listens nowhere yet. ctx bounds the opening alone. While an
+// `append` or `exec` has the log, Open waits for at most 30 seconds.
 //
-// errors.Is(err, audit.ErrLocked) if another process runs it.
+// errors.Is(err, audit.ErrLocked) if another process still has the log, as a node
+// that runs there has.
 func Open(ctx context.Context, o Options) (*Node, error) {
 	if o.DataDir == "" {
 		return nil, errors.New("auditmesh: Options.DataDir is empty: name the node's data directory")
@@ -79,10 +81,7 @@ func Open(ctx context.Context, o Options) (*Node, error) {
 	if o.Messages == nil {
 		o.Messages = io.Discard
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	n, err := node.Open(cfg, node.NewLogger(o.Messages, cfg.LogLevel))
+	n, err := node.Open(ctx, cfg, node.NewLogger(o.Messages, cfg.LogLevel))
 	if err != nil {
 		return nil, err
 	}

@@ -37,7 +37,7 @@ func (m *Mesh) newHost() (host.Host, error) {
 	}
 	return libp2p.New(
 		libp2p.Identity(m.opts.Key),
-		libp2p.ListenAddrs(m.listen...),
+		libp2p.NoListenAddrs, // listenOn does, each address by itself
 		libp2p.ConnectionGater(m.members),
 		libp2p.ResourceManager(resources),
 		libp2p.Transport(tcp.NewTCPTransport),

@@ -79,8 +79,9 @@ type Mesh struct {
 
 	published atomic.Uint64 // set by publish alone
 
-	mu   sync.RWMutex
-	host host.Host // guarded by mu; nil unless Run runs
+	mu      sync.RWMutex
+	host    host.Host         // guarded by mu; nil unless Run runs
+	unheard map[string]string // guarded by mu: addresses that cannot be listened on, and why
 }
 
 // New checks the options. It starts nothing and listens nowhere.
@@ -163,8 +164,8 @@ func (m *Mesh) Addresses() []string {
 	return out
 }
 
-// Run joins the mesh and takes part until ctx ends; then it returns nil. An
-// error is one that keeps it from listening.
+// Run joins the mesh and takes part until ctx ends; then it returns nil. An address
+// that cannot be listened on is no error: see Unheard.
 func (m *Mesh) Run(ctx context.Context) error {
 	h, err := m.newHost()
 	if err != nil {
@@ -185,6 +186,7 @@ func (m *Mesh) Run(ctx context.Context) error {
 		return err
 	}
 	defer events.Cancel()
+	left := m.listenOn(h, m.listen)
 	m.setHost(h)
 	defer m.setHost(nil)
 	m.opts.Logger.Info("listens", zap.Strings("addresses", m.Addresses()))
@@ -194,6 +196,7 @@ func (m *Mesh) Run(ctx context.Context) error {
 	g.Go(func() error { return m.watchPeers(ctx, events) })
 	g.Go(func() error { return m.catchUp.run(ctx, h) })
 	g.Go(func() error { return m.dial(ctx, h) })
+	g.Go(func() error { return m.keepListening(ctx, h, left) })
 	if m.opts.Own != nil {
 		g.Go(func() error { return m.publish(ctx, topic) })
 	}
@@ -208,6 +211,9 @@ func (m *Mesh) setHost(h host.Host) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.host = h
+	if h == nil {
+		m.unheard = nil
+	}
 }
 
 // watchPeers wakes catch-up with each peer that joins the topic.

@@ -35,6 +35,9 @@ var errContradiction = errors.New("the view does not fit the files")
 func (m *Mirror) foldAll(ctx context.Context) error {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
+	if m.store == nil {
+		return &unavailableError{errClosed}
+	}
 	r := newRound()
 	defer r.close()
 	failed := make(map[merkle.LogName]error)

@@ -3,8 +3,6 @@ package mirror
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,26 +34,16 @@ type Mirror struct {
 	retiring   sync.Mutex
 	retiringTo map[merkle.LogName]uint64 // guarded by retiring: since Open
 
-	mu    sync.RWMutex
-	store *store // guarded by mu: replaced by a rebuild
-}
+	writing atomic.Int64 // when the write under way began, in ns since 1970; 0: none is
 
-// Open opens the view's database in dir, made anew if it cannot be used.
-func Open(dir string, h *holdings.Holdings, logger *zap.Logger) (*Mirror, error) {
-	m := &Mirror{holdings: h, dir: dir, logger: logger, budget: scanBudget, reached: newReached(), now: time.Now, retiringTo: make(map[merkle.LogName]uint64)}
-	if h.Opts.Own != nil {
-		m.own = h.Opts.Own
-	}
-	s, whole, err := openStore(dir, logger)
-	if err != nil {
-		return nil, err
-	}
-	m.store = s
-	if !whole {
-		m.rebuilds.Add(1)
-	}
-	m.resetReached()
-	return m, nil
+	mu     sync.RWMutex
+	store  *store // guarded by mu: nil while it is not open
+	closed bool   // guarded by mu
+
+	state   sync.Mutex
+	why     error         // guarded by state: why the view is not there or not kept up
+	since   time.Time     // guarded by state: when why was set
+	opening chan struct{} // guarded by state: closed unless the database is being opened
 }
 
 // Rebuilds counts how often the view had to be made anew since Open.
@@ -64,22 +52,14 @@ func (m *Mirror) Rebuilds() uint64 { return m.rebuilds.Load() }
 // Subscribe wakes after the view changed.
 func (m *Mirror) Subscribe() (<-chan struct{}, func()) { return m.changed.Subscribe() }
 
-// Close frees the database. Run must have returned.
-func (m *Mirror) Close() error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.store.close()
-}
-
 const (
 	// lookEvery is how often Run looks without being woken: a wake-up is a hint.
 	lookEvery = 2 * time.Second
-	// retryFold is the pause after a step that failed.
-	retryFold = time.Second
 )
 
-// Run folds what is new until ctx ends, and returns nil. A view that contradicts
-// the files, or cannot be read, is rebuilt from them.
+// Run opens the database, and folds what is new until ctx ends; then it returns
+// nil. A view that contradicts the files, or cannot be read, is rebuilt from them.
+// What fails is said by Err and tried again, with growing pauses.
 func (m *Mirror) Run(ctx context.Context) error {
 	copies, cancel := m.holdings.Subscribe()
 	defer cancel()
@@ -91,20 +71,19 @@ func (m *Mirror) Run(ctx context.Context) error {
 	}
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
+	pause := retryOpen
 	for {
-		if err := m.foldAll(ctx); err != nil && ctx.Err() == nil {
-			m.logger.Error("the fold failed", zap.Error(err))
-			if errors.Is(err, errContradiction) {
-				err = m.rebuild()
+		if err := m.advance(ctx); err != nil && ctx.Err() == nil {
+			m.setErr(err)
+			m.logger.Error("the view is not kept up", zap.Error(err), zap.Duration("next try in", pause))
+			select {
+			case <-ctx.Done():
+			case <-time.After(pause):
 			}
-			if err != nil {
-				select {
-				case <-ctx.Done():
-				case <-time.After(retryFold):
-				}
-			}
+			pause = min(2*pause, slowedOpen)
 			continue
 		}
+		pause = retryOpen
 		select {
 		case <-ctx.Done():
 			return nil
@@ -115,36 +94,47 @@ func (m *Mirror) Run(ctx context.Context) error {
 	}
 }
 
-// rebuild throws the database away and begins anew.
-func (m *Mirror) rebuild() error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.rebuilds.Add(1)
-	m.logger.Warn("rebuilding the view from the files")
-	if err := m.store.close(); err != nil {
-		m.logger.Warn("closing the old view", zap.Error(err))
+// advance brings the view to what is held: it opens or mends the database first,
+// where that is due.
+func (m *Mirror) advance(ctx context.Context) error {
+	open, broken := m.isOpen()
+	var err error
+	switch {
+	case !open:
+		err = m.open()
+	case broken:
+		err = m.reopen()
 	}
-	if err := os.RemoveAll(m.dir); err != nil {
+	if err != nil {
 		return err
 	}
-	s, err := tryOpen(m.dir)
-	if err != nil {
-		return fmt.Errorf("rebuild the view: %w", err)
+	err = m.foldAll(ctx)
+	if errors.Is(err, errContradiction) && ctx.Err() == nil {
+		m.logger.Error("the fold failed", zap.Error(err))
+		if err = m.rebuild(); err == nil {
+			err = m.foldAll(ctx)
+		}
 	}
-	m.store = s
-	m.resetReached()
-	return nil
-}
-
-func (m *Mirror) resetReached() {
-	if err := m.reached.reset(m.store); err != nil {
-		m.logger.Warn("how far the view is cannot be read; the fold will rebuild it", zap.Error(err))
+	if err == nil {
+		m.setErr(nil)
 	}
+	return err
 }
 
 // read runs f on one state of the view.
 func (m *Mirror) read(f func(s *store, txn *badger.Txn) error) error {
+	m.awaitOpen()
+	if err := m.stalled(); err != nil {
+		return &unavailableError{err}
+	}
 	m.mu.RLock()
 	defer m.mu.RUnlock()
+	if m.store == nil {
+		why := m.Err()
+		if why == nil {
+			why = errOpening
+		}
+		return &unavailableError{why}
+	}
 	return m.store.ds.DB.View(func(txn *badger.Txn) error { return f(m.store, txn) })
 }

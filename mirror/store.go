@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
 
 	badger "github.com/dgraph-io/badger"
 	"github.com/dgraph-io/badger/options"
@@ -28,6 +31,9 @@ type store struct {
 	nodes numbers[string]   // guarded by mu
 
 	begins *beginnings // of the fold
+
+	writing *atomic.Int64 // the mirror's
+	broken  atomic.Bool   // a write failed: it is only read from then on
 }
 
 var errSchema = errors.New("the view has another schema")
@@ -42,12 +48,28 @@ func openStore(dir string, logger *zap.Logger) (s *store, whole bool, err error)
 	if strings.Contains(err.Error(), "Cannot acquire directory lock") { // Badger has no error value for it
 		return nil, false, fmt.Errorf("the view is in use by another process: %w", err)
 	}
+	if ofMachine(err) {
+		return nil, false, err // it may be whole: not thrown away
+	}
 	logger.Warn("the view's database cannot be used; it is derived, and is rebuilt from the files", zap.Error(err))
-	if err := os.RemoveAll(dir); err != nil {
+	if err := emptyDir(dir); err != nil {
 		return nil, false, err
 	}
 	s, err = tryOpen(dir)
 	return s, false, err
+}
+
+// ofMachine says whether an error tells of the machine and not of the database.
+// Badger hides most in text.
+func ofMachine(err error) bool {
+	for _, e := range []syscall.Errno{
+		syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EACCES, syscall.EPERM, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EIO,
+	} {
+		if errors.Is(err, e) || strings.Contains(err.Error(), e.Error()) {
+			return true
+		}
+	}
+	return false
 }
 
 // storeOptions are for a store that can be rebuilt: nothing is synced, and
@@ -262,7 +284,7 @@ func (s *store) commit(txn *badger.Txn, met fresh) error {
 		s.nodes.add(n)
 	}
 	s.mu.Unlock()
-	err := txn.Commit()
+	err := s.write(txn.Commit)
 	if err != nil {
 		s.mu.Lock()
 		s.logs.cut(logs)
@@ -287,7 +309,20 @@ func (s *store) putAll(rows map[string][]byte, out bool) error {
 			return err
 		}
 	}
-	return batch.Flush()
+	return s.write(batch.Flush)
+}
+
+// write runs a write, so that others can tell how long it takes and that it failed.
+func (s *store) write(commit func() error) error {
+	if s.writing != nil {
+		s.writing.Store(time.Now().UnixNano())
+		defer s.writing.Store(0)
+	}
+	err := commit()
+	if err != nil && !errors.Is(err, badger.ErrTxnTooBig) && !errors.Is(err, badger.ErrConflict) {
+		s.broken.Store(true)
+	}
+	return err
 }
 
 func (s *store) logByNumber(n logNumber) crdt.Log {

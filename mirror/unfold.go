@@ -13,14 +13,22 @@ import (
 // at first. Their rows go first, read off the lines while they are there: the
 // view is always a fold of lines that are held. A crash in between leaves lines
 // that the view lacks; after the next Open that is found, and the view rebuilt.
-// While the fold has not come so far, nothing is done.
+// While the fold has not come so far, nothing is done. While the database cannot be
+// used, the segments go all the same, since a full disk may be why; the view is
+// rebuilt when it is back.
 func (m *Mirror) Retire(ctx context.Context, name merkle.LogName, first uint64) error {
 	log, ok := m.holdings.Log(name)
 	if !ok || first <= log.First() {
 		return nil
 	}
+	if m.stalled() != nil {
+		return m.retireUnseen(log, name, first)
+	}
 	m.mu.RLock()
 	defer m.mu.RUnlock()
+	if m.store == nil || m.store.broken.Load() {
+		return m.retireUnseen(log, name, first)
+	}
 	m.retiring.Lock()
 	m.retiringTo[name] = max(m.retiringTo[name], first)
 	m.retiring.Unlock()
@@ -36,6 +44,15 @@ func (m *Mirror) Retire(ctx context.Context, name merkle.LogName, first uint64) 
 		}
 	}
 	m.changed.Notify()
+	return log.Retire(first)
+}
+
+// retireUnseen removes segments of which the view keeps rows: it no longer counts
+// as one that is on the way there, so the fold will find it to contradict the files.
+func (m *Mirror) retireUnseen(log holdings.Log, name merkle.LogName, first uint64) error {
+	m.retiring.Lock()
+	delete(m.retiringTo, name)
+	m.retiring.Unlock()
 	return log.Retire(first)
 }
 
@@ -82,5 +99,6 @@ var errNotFolded = errors.New("the view has not come so far yet")
 func (m *Mirror) isRetiring(name merkle.LogName, first uint64) bool {
 	m.retiring.Lock()
 	defer m.retiring.Unlock()
-	return first <= m.retiringTo[name]
+	to, ok := m.retiringTo[name]
+	return ok && first <= to
 }

@@ -2,226 +2,158 @@ package event
 
 import (
 	"bytes"
-	"encoding/hex"
 	"math"
-	"unicode/utf8"
 )
 
-// canonical reads a line of the five events in the very form in which the writer
-// of this format makes it, without escapes in its strings: nearly all lines are.
-// It returns nil for any other, which is decode's to judge; where it returns an
-// event, decode returns the same (FuzzCanonical).
+// canonical reads a line in the very form in which the writer of this format makes
+// it: nearly all lines are in it. It returns nil for any other, which is
+// careful's to judge; where it returns an event, careful returns the same
+// (FuzzCanonical).
 func canonical(line []byte) Event {
-	c := cursor{rest: line}
-	c.literal(`{"event":"`)
-	end := bytes.IndexByte(c.rest, '"')
+	c := codec{mode: reading, buf: line}
+	c.literal(eventStart)
+	end := bytes.IndexByte(c.buf, '"')
 	if end < 0 {
 		return nil
 	}
-	name := c.rest[:end]
-	c.rest = c.rest[end:]
-	c.literal(`","ts_unix_ms":`)
-	ts := c.uint(math.MaxUint64)
-	var id RequestID
-	c.hex(`,"request_id":"`, id[:])
-	e := c.event(name, ts, id)
+	k := kindOf(c.buf[:end])
+	if k == nil {
+		return nil
+	}
+	c.buf = c.buf[end:]
+	c.literal(timeStart)
+	e := k.make(c.readUint(math.MaxUint64))
+	c = e.fields(c)
 	c.literal("}")
-	if c.bad || len(c.rest) > 0 {
+	if c.wrong != nil || len(c.buf) > 0 || k.byNode && check(e) != nil {
 		return nil
 	}
 	return e
 }
 
-func (c *cursor) event(name []byte, ts uint64, id RequestID) Event {
-	switch string(name) {
-	case "request":
-		e := &Request{TSUnixMS: ts, RequestID: id}
-		c.hex(`,"agent_id":"`, e.AgentID[:])
-		c.hex(`,"machine_id":"`, e.MachineID[:])
-		e.Argv = c.strings(`,"argv":[`)
-		c.literal(`,"matched_acl":`)
-		if !c.null() {
-			acl := c.string()
-			e.MatchedACL = &acl
-		}
-		e.StdinBytes = c.field(`,"stdin_bytes":`, math.MaxUint64)
-		e.TimeoutMS = uint32(c.field(`,"timeout_ms":`, math.MaxUint32))
-		return e
-	case "started":
-		return &Started{ts, id, uint32(c.field(`,"pid":`, math.MaxUint32))}
-	case "warning":
-		e := &Warning{TSUnixMS: ts, RequestID: id}
-		c.literal(`,"kind":`)
-		e.Kind = c.string()
-		c.literal(`,"bytes":`)
-		if !c.null() {
-			n := c.uint(math.MaxUint64)
-			e.Bytes = &n
-		}
-		return e
-	case "exit":
-		e := &Exit{TSUnixMS: ts, RequestID: id}
-		e.Code = c.optionalInt(`,"code":`)
-		e.Signal = c.optionalInt(`,"signal":`)
-		e.DurationMS = c.field(`,"duration_ms":`, math.MaxUint64)
-		e.StdoutBytes = c.field(`,"stdout_bytes":`, math.MaxUint64)
-		e.StderrBytes = c.field(`,"stderr_bytes":`, math.MaxUint64)
-		c.literal(`,"truncated":`)
-		if e.Truncated = c.has("true"); !e.Truncated {
-			c.literal("false")
-		}
-		return e
-	case "denial":
-		e := &Denial{TSUnixMS: ts, RequestID: id}
-		c.hex(`,"agent_id":"`, e.AgentID[:])
-		c.hex(`,"machine_id":"`, e.MachineID[:])
-		e.Argv = c.strings(`,"argv":[`)
-		c.literal(`,"reason":`)
-		e.Reason = c.string()
-		return e
-	}
-	c.bad = true
-	return nil
-}
+// errNotCanonical ends the reading of a line that is in another form. Nobody sees it.
+var errNotCanonical = &FieldError{"", "is not as this program writes it"}
 
-// cursor reads a line from left to right. Once something was not as it must be,
-// bad is set and nothing counts any more.
-type cursor struct {
-	rest []byte
-	bad  bool
-}
-
-func (c *cursor) has(s string) bool {
-	if len(c.rest) < len(s) || string(c.rest[:len(s)]) != s {
+func (c *codec) has(s string) bool {
+	if len(c.buf) < len(s) || string(c.buf[:len(s)]) != s {
 		return false
 	}
-	c.rest = c.rest[len(s):]
+	c.buf = c.buf[len(s):]
 	return true
 }
 
-func (c *cursor) literal(s string) {
+func (c *codec) literal(s string) {
 	if !c.has(s) {
-		c.bad = true
+		c.wrong = errNotCanonical
 	}
 }
 
-func (c *cursor) null() bool { return c.has("null") }
-
-func (c *cursor) field(key string, limit uint64) uint64 {
-	c.literal(key)
-	return c.uint(limit)
+// readKey reads a field's name, with what stands around it.
+func (c *codec) readKey(name string) {
+	b := c.buf
+	switch {
+	case c.first:
+		c.first = false
+	case len(b) > 0 && b[0] == ',':
+		b = b[1:]
+	default:
+		c.wrong = errNotCanonical
+	}
+	n := len(name) + len(`"":`)
+	if len(b) < n || b[0] != '"' || b[n-2] != '"' || b[n-1] != ':' || string(b[1:n-2]) != name {
+		c.wrong = errNotCanonical
+		return
+	}
+	c.buf = b[n:]
 }
 
-// uint reads a number as strconv writes it: no sign, no leading zero.
-func (c *cursor) uint(limit uint64) (n uint64) {
+func (c *codec) readNull() bool { return c.has("null") }
+
+func (c *codec) readBool() bool {
+	if c.has("true") {
+		return true
+	}
+	c.literal("false")
+	return false
+}
+
+// readUint reads a number as strconv writes it: no sign, no leading zero.
+func (c *codec) readUint(limit uint64) (n uint64) {
 	i := 0
-	for ; i < len(c.rest) && c.rest[i]-'0' <= 9; i++ {
-		d := uint64(c.rest[i] - '0')
-		if n > (limit-d)/10 {
-			c.bad = true
+	for ; i < len(c.buf) && c.buf[i]-'0' <= 9; i++ {
+		d := uint64(c.buf[i] - '0')
+		if n > math.MaxUint64/10 || 10*n+d < d {
+			c.wrong = errNotCanonical
 			return 0
 		}
 		n = 10*n + d
 	}
-	if i == 0 || i > 1 && c.rest[0] == '0' {
-		c.bad = true
+	if n > limit || i == 0 || i > 1 && c.buf[0] == '0' {
+		c.wrong = errNotCanonical
 		return 0
 	}
-	c.rest = c.rest[i:]
+	c.buf = c.buf[i:]
 	return n
 }
 
-func (c *cursor) optionalInt(key string) *int32 {
-	c.literal(key)
-	if c.null() {
-		return nil
-	}
+func (c *codec) readInt32() int32 {
 	negative := c.has("-")
-	n := int64(c.uint(math.MaxInt32 + 1))
+	n := int64(c.readUint(math.MaxInt32 + 1))
 	if negative {
 		n = -n
 	}
 	if n > math.MaxInt32 || negative && n == 0 {
-		c.bad = true
+		c.wrong = errNotCanonical
 	}
-	v := int32(n)
-	return &v
+	return int32(n)
 }
 
-// hex reads an identifier of dst's length in lower case, and its closing quote.
-func (c *cursor) hex(key string, dst []byte) {
-	c.literal(key)
-	n := hex.EncodedLen(len(dst))
-	if c.bad || len(c.rest) < n {
-		c.bad = true
+// readHex reads an identifier of dst's length in lower case, in quotes.
+func (c *codec) readHex(dst []byte) {
+	n := 2 * len(dst)
+	if len(c.buf) < n+2 || c.buf[0] != '"' || c.buf[n+1] != '"' {
+		c.wrong = errNotCanonical
 		return
 	}
-	for _, b := range c.rest[:n] {
-		if b >= 'A' && b <= 'F' {
-			c.bad = true
-			return
-		}
+	digits := c.buf[1 : n+1]
+	var all byte
+	for i := range dst {
+		pair := digits[2*i : 2*i+2]
+		high, low := hexValues[pair[0]], hexValues[pair[1]]
+		all |= high | low
+		dst[i] = high<<4 | low
 	}
-	if _, err := hex.Decode(dst, c.rest[:n]); err != nil {
-		c.bad = true
+	if all > 15 {
+		c.wrong = errNotCanonical
 		return
 	}
-	c.rest = c.rest[n:]
-	c.literal(`"`)
+	c.buf = c.buf[n+2:]
 }
 
-// span finds the end of a string without escapes, whose opening quote was read.
-func (c *cursor) span() []byte {
-	for i, b := range c.rest {
-		switch {
-		case b == '"':
-			s := c.rest[:i]
-			c.rest = c.rest[i+1:]
-			return s
-		case b == '\\' || b < 0x20:
-			c.bad = true
-			return nil
-		}
+// hexValues says what a lower-case hex digit is worth, and 255 of all else.
+var hexValues = func() (values [256]byte) {
+	for i := range values {
+		values[i] = 255
 	}
-	c.bad = true
-	return nil
-}
-
-func (c *cursor) string() string {
-	c.literal(`"`)
-	s := c.span()
-	if !utf8.Valid(s) {
-		c.bad = true
+	for i, digit := range "0123456789abcdef" {
+		values[digit] = byte(i)
 	}
-	return string(s)
-}
+	return values
+}()
 
-func (c *cursor) strings(key string) []string {
-	c.literal(key)
-	list := make([]string, 0, 8)
+// readObjects reads an array of objects. What is wrong in one ends it.
+func readObjects[T any, P record[T]](c *codec) []T {
+	c.literal("[")
+	list := []T{}
 	if c.has("]") {
 		return list
 	}
-	all := c.rest
-	whole := "" // the elements share one allocation
-	for !c.bad {
-		c.literal(`"`)
-		at := len(all) - len(c.rest)
-		s := c.span()
-		if !utf8.Valid(s) {
-			c.bad = true
-		}
-		if c.bad {
-			break
-		}
-		if whole == "" {
-			whole = string(all[:bytes.IndexByte(all, ']')+1])
-		}
-		if at+len(s) <= len(whole) {
-			list = append(list, whole[at:at+len(s)])
-		} else {
-			list = append(list, string(s)) // an element had a bracket
-		}
+	for c.wrong == nil {
+		c.literal("{")
+		c.first = true
+		list = append(list, *new(T))
+		*c = P(&list[len(list)-1]).fields(*c)
+		c.literal("}")
 		if c.has("]") {
 			break
 		}

@@ -1,4 +1,17 @@
+// Package event has the lines of an audit log: what events there are, the fields
+// of each, and how they become lines and lines become them again. It does no I/O.
+//
+// An event is declared in one place: execution.go, review.go and incident.go each
+// have a group of them. A declaration is a struct, its Name and Time, its method
+// fields, and an entry in the file's list. From these come the writer ([Encode]),
+// the strict reader of clients' input ([ParseInput]), the lenient reader of logs
+// ([Decode]), the checks, and the table in docs/formats.md, which a test compares.
+//
+// Events are plain values. No function keeps what it is given, but for the Body of
+// an [Application], which is the line that was decoded.
 package event
+
+import "slices"
 
 // Event is one audit event. The concrete types are the pointers to the structs
 // of this package; their fields are those of the line, in its order.
@@ -8,117 +21,68 @@ type Event interface {
 	// Time is the line's "ts_unix_ms": milliseconds since 1970 by the clock of
 	// the node that wrote it.
 	Time() uint64
+	// fields takes each field that follows "ts_unix_ms" through the codec, in the
+	// order of the line, and returns the codec. It is the one place that says what
+	// the fields are called, what JSON they are, and what may stand in them.
+	fields(c codec) codec
+}
+
+// checker is what an event has that must obey more than each field by itself.
+type checker interface {
 	// check says why the event cannot be written, or returns nil.
 	check() error
-	// appendFields writes what follows "ts_unix_ms", each with its comma.
-	appendFields(dst []byte) []byte
 }
 
-// Request says that an execution was asked for.
-type Request struct {
-	TSUnixMS   uint64
-	RequestID  RequestID
-	AgentID    PartyID
-	MachineID  PartyID
-	Argv       []string
-	MatchedACL *string
-	StdinBytes uint64
-	TimeoutMS  uint32
+// kind is an event that this version knows. An application's own are of no kind.
+type kind struct {
+	// make gives an event of this kind, with no time and empty fields.
+	make func(ts uint64) Event
+	// byNode is set where only the node itself may write the event. Such an event
+	// is checked when it is read, too, since what it does to the view must not
+	// depend on who reads it.
+	byNode bool
 }
 
-// Started says that the process runs.
-type Started struct {
-	TSUnixMS  uint64
-	RequestID RequestID
-	PID       uint32
+// named is a kind under the name that its own events tell.
+type named struct {
+	name string
+	kind
 }
 
-// Warning reports a limit that was reached or came near.
-type Warning struct {
-	TSUnixMS  uint64
-	RequestID RequestID
-	Kind      string
-	Bytes     *uint64
+// kinds are all of them. Those that most lines are of come first, since a line's
+// kind is looked for from the front.
+var kinds = withNames(executionKinds, reviewKinds, incidentKinds)
+
+func withNames(groups ...[]kind) (list []named) {
+	for _, k := range slices.Concat(groups...) {
+		list = append(list, named{k.make(0).Name(), k})
+	}
+	return list
 }
 
-// Exit reports how the process ended.
-type Exit struct {
-	TSUnixMS    uint64
-	RequestID   RequestID
-	Code        *int32
-	Signal      *int32
-	DurationMS  uint64
-	StdoutBytes uint64
-	StderrBytes uint64
-	Truncated   bool
+// kindOf finds a kind by its name; nil if there is none.
+func kindOf(name []byte) *named {
+	for i := range kinds {
+		if kinds[i].name == string(name) {
+			return &kinds[i]
+		}
+	}
+	return nil
 }
 
-// Denial says that an execution was refused, and why.
-type Denial struct {
-	TSUnixMS  uint64
-	RequestID RequestID
-	AgentID   PartyID
-	MachineID PartyID
-	Argv      []string
-	Reason    string
+// ByNode says whether only the node itself may write events of a name.
+func ByNode(name string) bool {
+	k := kindOf([]byte(name))
+	return k != nil && k.byNode
 }
 
-// Application is an application's own event, named "x-…". Body is the whole
-// line as it stands in the log; a task is joined where HasRequest is set.
-type Application struct {
-	EventName  string
-	TSUnixMS   uint64
-	HasRequest bool
-	RequestID  RequestID
-	Body       []byte
+// check says why an event cannot be written, or returns nil.
+func check(e Event) error {
+	if c := e.fields(codec{mode: checking}); c.wrong != nil {
+		return c.wrong
+	}
+	if e, ok := e.(checker); ok {
+		return e.check()
+	}
+	return nil
 }
-
-// Unknown is an event of a name that this version does not know. It is kept and
-// shown, and operates on nothing.
-type Unknown struct {
-	EventName string
-	TSUnixMS  uint64
-}
-
-// Kinds of warnings that x0x writes.
-var warningKinds = map[string]bool{
-	"stdout_cap_hit": true, "stderr_cap_hit": true, "duration_approaching_cap": true,
-	"stdout_approaching_cap": true, "stderr_approaching_cap": true, "lease_expired": true,
-	"peer_disconnected": true, "cancelled": true,
-}
-
-// Reasons for denials that x0x writes.
-var denialReasons = map[string]bool{
-	"exec_disabled": true, "unverified_sender": true, "trust_rejected": true,
-	"agent_machine_not_in_acl": true, "argv_not_allowed": true, "stdin_too_large": true,
-	"timeout_too_large": true, "cwd_not_allowed": true, "concurrency_limit_reached": true,
-	"shell_metachar_in_argv": true, "spawn_failed": true, "malformed_frame": true,
-}
-
-func (*Request) Name() string { return "request" }
-
-func (*Started) Name() string { return "started" }
-
-func (*Warning) Name() string { return "warning" }
-
-func (*Exit) Name() string { return "exit" }
-
-func (*Denial) Name() string { return "denial" }
-
-func (e *Application) Name() string { return e.EventName }
-
-func (e *Unknown) Name() string { return e.EventName }
-
-func (e *Request) Time() uint64 { return e.TSUnixMS }
-
-func (e *Started) Time() uint64 { return e.TSUnixMS }
-
-func (e *Warning) Time() uint64 { return e.TSUnixMS }
-
-func (e *Exit) Time() uint64 { return e.TSUnixMS }
-
-func (e *Denial) Time() uint64 { return e.TSUnixMS }
-
-func (e *Application) Time() uint64 { return e.TSUnixMS }
-
-func (e *Unknown) Time() uint64 { return e.TSUnixMS }

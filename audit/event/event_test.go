@@ -194,7 +194,7 @@ func TestMeshEventsRoundTrip(t *testing.T) {
 	id, log := RequestID{1, 2}, PartyID{3, 4}
 	for file, events := range map[string][]Event{
 		"mesh.jsonl": {
-			&TaskRemoved{1, &id, nil, "kept \"long\" enough"},
+			&TaskRemoved{1, &id, []SeqRange{}, "kept \"long\" enough"},
 			&TaskRemoved{2, nil, []SeqRange{{log, 0, 5}, {log, 7, 1 << 63}}, ""},
 			&Reviewed{false, 3, node, id, "ada"},
 			&Reviewed{true, 4, node, id, "ada"},

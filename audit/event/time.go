@@ -2,18 +2,20 @@ package event
 
 import "bytes"
 
-var eventStart = []byte(`{"event":"`)
-
-var timeStart = []byte(`","ts_unix_ms":`)
+// Every line of this format begins with its event and its time.
+const (
+	eventStart = `{"event":"`
+	timeStart  = `","ts_unix_ms":`
+)
 
 // LineTime is the time that a line states, 0 if none. Lines that begin as every
 // writer of this format begins them cost next to nothing, others are decoded. It
 // serves the index alone, which says where a time may be found.
 func LineTime(line []byte) uint64 {
-	rest, ok := bytes.CutPrefix(line, eventStart)
-	if ok {
+	if hasPrefix(line, eventStart) {
+		rest := line[len(eventStart):]
 		name := bytes.IndexByte(rest, '"')
-		if name >= 0 && bytes.HasPrefix(rest[name:], timeStart) {
+		if name >= 0 && hasPrefix(rest[name:], timeStart) {
 			var t uint64
 			digits := rest[name+len(timeStart):]
 			for i := 0; i < len(digits) && i < 19; i++ {
@@ -30,4 +32,8 @@ func LineTime(line []byte) uint64 {
 		return 0
 	}
 	return e.Time()
+}
+
+func hasPrefix(b []byte, prefix string) bool {
+	return len(b) >= len(prefix) && string(b[:len(prefix)]) == prefix
 }

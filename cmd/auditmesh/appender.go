@@ -30,34 +30,33 @@ func (a *app) appender() (*appender, error) {
 	return &appender{cfg, a.client(), node.NewLogger(a.stderr, "warn")}, nil
 }
 
-const (
-	// A node that starts has the lock before it answers, one that stops answers
-	// no more before it frees the lock. This long the other way is tried again.
-	handOver      = 5 * time.Second
-	handOverPause = 20 * time.Millisecond
-)
-
-// appendInputs commits events that are given as JSON objects.
+// appendInputs commits events that are given as JSON objects. While another
+// process has the log it looks again and again whether a node answers or the log is
+// free, for at most node.LogWait: an `append` or `exec` has it for milliseconds, a
+// node that starts answers soon, and one that stops soon lets go of it.
 func (p *appender) appendInputs(ctx context.Context, inputs ...[]byte) ([]api.Appended, error) {
-	for end := time.Now().Add(handOver); ; {
+	for end := time.Now().Add(node.LogWait); ; {
 		out, err := p.client.Append(ctx, inputs...)
 		if !errors.Is(err, api.ErrNoNode) {
 			return out, err
 		}
 		out, err = p.direct(ctx, inputs)
-		if !errors.Is(err, audit.ErrLocked) || time.Now().After(end) {
+		if !errors.Is(err, audit.ErrLocked) {
 			return out, err
+		}
+		if time.Now().After(end) {
+			return out, fmt.Errorf("%w; it was waited for (%s)", err, node.LogWait)
 		}
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
-		case <-time.After(handOverPause):
+		case <-time.After(node.LogPause):
 		}
 	}
 }
 
 func (p *appender) direct(ctx context.Context, inputs [][]byte) (out []api.Appended, err error) {
-	id, err := node.EnsureIdentity(p.cfg)
+	id, err := node.EnsureIdentity(ctx, p.cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -88,8 +87,8 @@ func (p *appender) append(ctx context.Context, e event.Event) error {
 }
 
 // identity is who exec acts as.
-func (p *appender) identity() (agent, machine event.PartyID, err error) {
-	id, err := node.EnsureIdentity(p.cfg)
+func (p *appender) identity(ctx context.Context) (agent, machine event.PartyID, err error) {
+	id, err := node.EnsureIdentity(ctx, p.cfg)
 	if err != nil {
 		return agent, machine, fmt.Errorf("who runs this cannot be said: %w", err)
 	}

@@ -1,11 +1,10 @@
 package main
 
 import (
-	"errors"
 	"fmt"
+	"strings"
 	"text/tabwriter"
 
-	"auditmesh/gossip"
 	"auditmesh/internal/node"
 )
 
@@ -17,63 +16,74 @@ type configCheckCmd struct{}
 
 // Help lists the keys.
 func (*configCheckCmd) Help() string {
-	return `Keys of config.toml; absent ones have the defaults that are shown:
+	var b strings.Builder
+	b.WriteString("Keys of config.toml; absent ones have the defaults that are shown:\n\n")
+	w := tabwriter.NewWriter(&b, 0, 0, 1, ' ', 0)
+	table := ""
+	for _, e := range node.DefaultConfig("").Explain() {
+		in, key, ok := strings.Cut(e.Key, ".")
+		if !ok {
+			in, key = "", e.Key
+		}
+		if in != table {
+			table = in
+			fmt.Fprintf(w, "\t\t\n  [%s]\t\t\n", table)
+		}
+		fmt.Fprintf(w, "  %s\t= %s\t %s\n", key, e.Default, e.About)
+	}
+	w.Flush()
+	b.WriteString(`
+A duration has its unit: "90s", "30m", "24h", "90d", "2w". A size is a number of bytes.
+Retention removes whole segments, oldest first, and never what is not signed.
 
-  audit_log_path    = "log/audit.jsonl"  relative to the data directory; "" disables auditing
-  audit_follow_path = ""                 a JSONL file that another program writes, copied into the log
-  segment_bytes     = 134217728          bytes at which a segment of the log is sealed
-  segment_age       = "0s"               age at which it is, such as "24h"; 0 is never
-  min_free_bytes    = 268435456          free space on the log's disk beneath which it warns; 0 does not look
-  max_argv_bytes    = 0                  bound of an event's arguments together; 0: a line's own, 1 MiB
-  audit_tasklist_id = ""                 the shared view to take part in; "" opens no network
-  agent_id          = ""                 64 hex digits: who exec acts for; "" is the node itself
-  listen            = ["/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-v1"]
-  bootstrap         = []                 members' addresses, each with /p2p/<peer id>
-  members           = []                 peer ids that may connect
-  log_level         = "info"             debug, info, warn or error
-
-  [retain]                               how much of the own log is kept, in whole segments
-  segments = 0                           segments, the one that is written included; 0: all
-  bytes    = 0                           bytes of all of them; 0: all
-  age      = "0s"                        time since a segment's last record, such as "720h"; 0: for ever
-
-  [retain_copies]                        how much of each other node's log, with the same keys`
+The check tries on this machine what can be tried without changing anything: directories, addresses, disks.
+Its exit code is 2 if anything cannot work.`)
+	return b.String()
 }
 
-// Run checks the configuration without opening anything.
+// Run checks the configuration, and tries it without changing anything.
 func (*configCheckCmd) Run(a *app) error {
 	cfg, err := a.config()
 	if err != nil {
 		return err
 	}
-	id, err := node.LoadIdentity(cfg)
-	who := id.Peer
-	if errors.Is(err, node.ErrNoIdentity) {
-		who, err = "none yet: made by `auditmesh init` or the first run", nil
-	}
-	if err != nil {
-		return err
-	}
-	if cfg.AuditTasklistID != "" && id.Key != nil {
-		_, err := gossip.New(gossip.Options{Tasklist: cfg.AuditTasklistID, Key: id.Libp2p, Listen: cfg.Listen, Bootstrap: cfg.Bootstrap, Members: cfg.Members})
-		if err != nil {
-			return &exitError{exitUsage, err}
-		}
-	}
+	found := node.Probe(a.ctx, cfg)
 	if a.opts.JSON {
-		return a.printJSON(struct {
-			Node   string      `json:"node"`
-			Config node.Config `json:"config"`
-		}{id.Peer, cfg})
+		err = a.printJSON(struct {
+			node.Findings
+			Config   node.Config        `json:"config"`
+			Settings []node.Explanation `json:"settings"`
+		}{found, cfg, cfg.Explain()})
+	} else {
+		err = a.showConfig(cfg, found)
 	}
+	if n := len(found.Problems); err == nil && n > 0 {
+		return &exitError{exitUsage, fmt.Errorf("the configuration cannot work as it is: %s", strings.Join(found.Problems, "; "))}
+	}
+	return err
+}
+
+func (a *app) showConfig(cfg node.Config, found node.Findings) error {
 	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "Node\t%s\nData\t%s\nLog\t%s\nTasklist\t%s\n", who, cfg.DataDir, orNone(cfg.LogPath()), orNone(cfg.AuditTasklistID))
-	for _, l := range cfg.Listen {
-		fmt.Fprintf(w, "Listens\t%s\n", l)
+	row := func(name, text string) { fmt.Fprintf(w, "%s\t%s\n", name, printable(text)) }
+	who := found.Node
+	if who == "" {
+		who = "none yet: made by `auditmesh init` or the first run"
 	}
-	for _, m := range cfg.Members {
-		fmt.Fprintf(w, "Member\t%s\n", m)
+	row("Node", who)
+	row("Data", cfg.DataDir)
+	for _, e := range cfg.Explain() {
+		row(e.Key, e.Words)
 	}
-	fmt.Fprintln(w, "\nThe configuration is right.")
+	fmt.Fprintln(w)
+	for _, p := range found.Problems {
+		row("Problem", p)
+	}
+	for _, p := range found.Warnings {
+		row("Warning", p)
+	}
+	if len(found.Problems) == 0 {
+		fmt.Fprintln(w, "The configuration is right.")
+	}
 	return w.Flush()
 }

@@ -72,7 +72,7 @@ func (d *demo) setUp(dir string) error {
 		if err != nil {
 			return err
 		}
-		id, err := node.EnsureIdentity(cfg)
+		id, err := node.EnsureIdentity(d.a.ctx, cfg)
 		if err != nil {
 			return err
 		}
@@ -87,7 +87,7 @@ func (d *demo) setUp(dir string) error {
 	}
 	for _, n := range d.nodes {
 		n.cfg.Members, n.cfg.Bootstrap = members, addresses
-		if err := n.start(); err != nil {
+		if err := n.start(d.a.ctx); err != nil {
 			return fmt.Errorf("start %s: %w", n.name, err)
 		}
 	}
@@ -103,11 +103,11 @@ func freePort() (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
-func (n *demoNode) start() (err error) {
-	if n.node, err = node.Open(n.cfg, zap.NewNop()); err != nil {
+func (n *demoNode) start(ctx context.Context) (err error) {
+	if n.node, err = node.Open(ctx, n.cfg, zap.NewNop()); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan error, 1)
 	go func() { done <- n.node.Run(ctx) }()
 	n.stop = func() error {
@@ -167,7 +167,7 @@ func (d *demo) play() error {
 		return err
 	}
 	begin := time.Now()
-	if err := cyd.start(); err != nil {
+	if err := cyd.start(d.a.ctx); err != nil {
 		return err
 	}
 	if _, err := d.converge(); err != nil {
@@ -207,7 +207,7 @@ func (d *demo) commands(nodes []*demoNode, count int) error {
 
 // offline appends to a node's log while the node does not run, as `exec` does.
 func (d *demo) offline(n *demoNode) (err error) {
-	id, err := node.EnsureIdentity(n.cfg)
+	id, err := node.EnsureIdentity(d.a.ctx, n.cfg)
 	if err != nil {
 		return err
 	}

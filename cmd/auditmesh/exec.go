@@ -49,7 +49,7 @@ func (c *execCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	agent, machine, err := p.identity()
+	agent, machine, err := p.identity(a.ctx)
 	if err != nil && !c.FailOpen {
 		return &exitError{exitNoRecord, err}
 	}
@@ -118,7 +118,7 @@ type outcome struct {
 	signal syscall.Signal
 }
 
-// notRecordedError says that the request could not be made durable.
+// notRecordedError says that the request could not be made disk.
 type notRecordedError struct{ err error }
 
 func (e *notRecordedError) Error() string {

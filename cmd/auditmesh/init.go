@@ -15,7 +15,7 @@ func (*initCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	id, err := node.EnsureIdentity(cfg)
+	id, err := node.EnsureIdentity(a.ctx, cfg)
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ func (*runCmd) Run(a *app) error {
 	// Beyond a limit of file sizes a write fails, which the log deals with; by
 	// default the kernel would end the process.
 	signal.Ignore(syscall.SIGXFSZ)
-	n, err := node.Open(cfg, logger)
+	n, err := node.Open(a.ctx, cfg, logger)
 	if err != nil {
 		if errors.Is(err, audit.ErrLocked) {
 			return &exitError{exitFailed, err}

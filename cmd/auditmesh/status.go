@@ -71,6 +71,9 @@ func (a *app) showStatus(st api.Status) error {
 	for dir, why := range st.Damaged {
 		row("Damaged", "%s: %s", dir, why)
 	}
+	for what, why := range st.Troubles {
+		row("Trouble", "the %s: %s", what, why)
+	}
 	for name, n := range st.Conflicts {
 		row("Conflict", "%d batches that contradict log %s were refused and kept", n, name)
 	}

@@ -38,6 +38,9 @@ func HealthOf(st Status) Health {
 	for dir, why := range st.Damaged {
 		problem("degraded", "the copy "+dir+" is damaged: "+why)
 	}
+	for what, why := range st.Troubles {
+		problem("degraded", "the "+what+": "+why)
+	}
 	for name := range st.Conflicts {
 		problem("degraded", "batches contradict the log "+name)
 	}

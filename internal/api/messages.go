@@ -46,6 +46,9 @@ type Status struct {
 	Rebuilds  uint64            `json:"view_rebuilds"`
 	Unfolded  uint64            `json:"view_unfolded"` // records that are durable here and not in the view
 	Damaged   map[string]string `json:"damaged_copies,omitempty"`
+	// Troubles are what else does not work, with the reasons: the view, addresses
+	// of the mesh. The log goes on meanwhile.
+	Troubles  map[string]string `json:"troubles,omitempty"`
 	Conflicts map[string]int    `json:"conflicts,omitempty"`
 
 	// With deep only.

@@ -42,10 +42,11 @@ type Node struct {
 
 var _ api.Service = (*Node)(nil)
 
-// Open opens the log (taking its lock), the copies and the view, and checks the
-// configuration of the mesh. It listens nowhere.
-func Open(cfg Config, logger *zap.Logger) (n *Node, err error) {
-	id, err := EnsureIdentity(cfg)
+// Open opens the log (taking its lock) and the copies, and checks the
+// configuration of the mesh. It listens nowhere, and does not open the view: Run
+// does. While an `append` or `exec` has the log it waits, at most LogWait.
+func Open(ctx context.Context, cfg Config, logger *zap.Logger) (n *Node, err error) {
+	id, err := EnsureIdentity(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +56,10 @@ func Open(cfg Config, logger *zap.Logger) (n *Node, err error) {
 			err = errors.Join(err, n.Close())
 		}
 	}()
-	if n.log, err = OpenLog(cfg, id, logger); err != nil {
+	if n.log, err = waitForLog(ctx, cfg, id, logger); err != nil {
+		return n, err
+	}
+	if err := claimTasklist(disk.OS{}, cfg); err != nil {
 		return n, err
 	}
 	if path := cfg.FollowPath(); path != "" {
@@ -66,9 +70,7 @@ func Open(cfg Config, logger *zap.Logger) (n *Node, err error) {
 	}); err != nil {
 		return n, err
 	}
-	if n.mirror, err = mirror.Open(cfg.viewDir(), n.holdings, logger); err != nil {
-		return n, err
-	}
+	n.mirror = mirror.New(cfg.viewDir(), n.holdings, logger)
 	if cfg.AuditTasklistID != "" {
 		if n.mesh, err = gossip.New(n.meshOptions()); err != nil {
 			return n, fmt.Errorf("configuration: %w", err)
@@ -89,66 +91,67 @@ func (n *Node) meshOptions() gossip.Options {
 	return o
 }
 
-// OpenLog opens the node's own log as the configuration has it, nil if auditing
-// is disabled. The command line uses it too, where no node runs.
-func OpenLog(cfg Config, id Identity, logger *zap.Logger) (*audit.Log, error) {
-	path := cfg.LogPath()
-	if path == "" {
-		return nil, nil
-	}
-	o := audit.Options{
-		Path: path, SignedPath: cfg.SignedPath(), Key: id.Key, Logger: logger,
-		SegmentBytes: cfg.SegmentBytes, SegmentAge: time.Duration(cfg.SegmentAge), MinFree: cfg.MinFreeBytes, MaxArgvBytes: cfg.MaxArgvBytes,
-	}
-	l, err := audit.Open(o)
-	if errors.Is(err, audit.ErrBehind) || errors.Is(err, audit.ErrNoSignedState) {
-		if err = audit.Succeed(o, err); err == nil {
-			l, err = audit.Open(o)
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("open the log: %w", err)
-	}
-	if l.Adopted() {
-		logger.Warn("an existing file was taken over as this node's log: the mesh will see its old lines",
-			zap.String("path", path), zap.Uint64("records", l.Size()))
-	}
-	return l, nil
-}
+const (
+	// viewStop bounds how long a node that stops waits for work on the view: a
+	// write to its database can hang, where its disk is full.
+	viewStop = 3 * time.Second
+	// viewClose bounds how long it then waits for the database to close.
+	viewClose = 5 * time.Second
+)
 
 // Run runs the node until ctx ends, and returns nil then. It may be called once.
+//
+// What works on the view runs beside the rest: it may fail or hang, and neither
+// the log nor the end of the node waits for it beyond viewStop.
 func (n *Node) Run(ctx context.Context) error {
 	n.logger.Info("node runs", zap.String("node", n.id.Peer), zap.String("data directory", n.cfg.DataDir),
 		zap.String("tasklist", n.cfg.AuditTasklistID), zap.Int("pid", os.Getpid()))
 	g, ctx := errgroup.WithContext(ctx)
+	beside := make(chan error, 1)
+	go func() {
+		view, ctx := errgroup.WithContext(ctx)
+		view.Go(func() error { return n.mirror.Run(ctx) })
+		view.Go(func() error { return n.retain(ctx) })
+		beside <- view.Wait()
+	}()
 	if n.log != nil {
 		g.Go(func() error { return n.log.Run(ctx) })
 	}
 	if n.follower != nil {
 		g.Go(func() error { return n.follower.Run(ctx) })
 	}
-	g.Go(func() error { return n.mirror.Run(ctx) })
-	g.Go(func() error { return n.retain(ctx) })
 	g.Go(func() error { return n.server.Run(ctx) })
 	if n.mesh != nil {
 		g.Go(func() error { return n.mesh.Run(ctx) })
 	}
 	err := g.Wait()
 	n.logger.Info("node stops", zap.Error(err))
+	select {
+	case viewErr := <-beside:
+		err = errors.Join(err, viewErr)
+	case <-time.After(viewStop):
+		n.logger.Warn("work on the view does not end, and is left behind", zap.Duration("waited", viewStop), zap.NamedError("view", n.mirror.Err()))
+	}
 	return err
 }
 
-// Close commits what waits, signs, and frees the files. Run must have returned.
+// Close commits what waits, signs, and frees the files, the log and its lock
+// first. Run must have returned. A view whose database does not close within
+// viewClose is left to the end of the process: it is derived, so nothing is lost.
 func (n *Node) Close() error {
 	var errs []error
-	if n.mirror != nil {
-		errs = append(errs, n.mirror.Close())
+	if n.log != nil {
+		errs = append(errs, n.log.Close())
 	}
 	if n.holdings != nil {
 		n.holdings.Close()
 	}
-	if n.log != nil {
-		errs = append(errs, n.log.Close())
+	if n.mirror != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), viewClose)
+		defer cancel()
+		if err := n.mirror.Shutdown(ctx); err != nil {
+			n.logger.Warn("the view was not closed", zap.Error(err))
+		}
 	}
 	return errors.Join(errs...)
 }

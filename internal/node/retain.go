@@ -44,7 +44,7 @@ func (n *Node) retain(ctx context.Context) error {
 }
 
 func (n *Node) retainLog(ctx context.Context, l holdings.Log, name merkle.LogName, keep Retention) error {
-	first, err := l.Retirable(segment.Retention{Segments: keep.Segments, Bytes: keep.Bytes, Age: time.Duration(keep.Age)}, time.Now())
+	first, err := l.Retirable(segment.Retention{Segments: int(keep.Segments), Bytes: keep.Bytes, Age: keep.Age.Std()}, time.Now())
 	had := l.First()
 	if err != nil || first <= had {
 		return err

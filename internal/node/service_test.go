@@ -27,7 +27,7 @@ func start(t *testing.T, dir string) (*Node, *api.Client, func() error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := Open(cfg, zap.NewNop())
+	n, err := Open(t.Context(), cfg, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,7 +28,7 @@ func (n *Node) Vitals() api.Status {
 	if n.holdings == nil {
 		return st
 	}
-	st.Damaged = n.holdings.Damaged()
+	st.Damaged, st.Troubles = n.holdings.Damaged(), n.troubles()
 	if c := n.holdings.Conflicts(); len(c) > 0 {
 		st.Conflicts = make(map[string]int, len(c))
 		for name, k := range c {
