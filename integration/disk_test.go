@@ -26,27 +26,7 @@ func TestFailedFdatasync(t *testing.T) {
 	acked := strings.Count(n.ownLines(), "\n")
 
 	segment := filepath.Join(n.dir, "log", fmt.Sprintf("audit-%020d.jsonl", 0))
-	trace := exec.Command("strace", "-f", "-p", fmt.Sprint(n.cmd.Process.Pid), "-P", segment,
-		"-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO")
-	said, err := trace.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := trace.Start(); err != nil {
-		t.Fatal(err)
-	}
-	attached := bufio.NewReader(said)
-	for {
-		line, err := attached.ReadString('\n')
-		if err != nil {
-			t.Fatalf("strace ended: %v", err)
-		}
-		if strings.Contains(line, "attached") {
-			break
-		}
-	}
-	go func() { _, _ = io.Copy(io.Discard, attached) }()
-
+	trace := attach(t, n, "-P", segment, "-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO")
 	out, err := n.client().Append(context.Background(), []byte(`{"event":"x-doubt"}`))
 	if err != nil {
 		t.Fatal(err)
@@ -93,4 +73,29 @@ func TestFailedFdatasync(t *testing.T) {
 		t.Errorf("verify: %s", out)
 	}
 	t.Logf("%d appends were refused before the log had recovered", refused)
+}
+
+// attach has strace work on a running node, until the caller interrupts it.
+func attach(t *testing.T, n *proc, args ...string) *exec.Cmd {
+	t.Helper()
+	trace := exec.Command("strace", append([]string{"-f", "-p", fmt.Sprint(n.cmd.Process.Pid)}, args...)...)
+	said, err := trace.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := trace.Start(); err != nil {
+		t.Fatal(err)
+	}
+	attached := bufio.NewReader(said)
+	for {
+		line, err := attached.ReadString('\n')
+		if err != nil {
+			t.Fatalf("strace ended: %v", err)
+		}
+		if strings.Contains(line, "attached") {
+			break
+		}
+	}
+	go func() { _, _ = io.Copy(io.Discard, attached) }()
+	return trace
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -19,6 +20,8 @@ var allowed = map[string]struct {
 	"audit/merkle":           {nil, "a proof is checked with nothing else: no files, no events"},
 	"audit/event":            {[]string{"audit/merkle"}, "lines are read and written without I/O; a peer id in one is checked as such"},
 	"internal/notify":        {nil, "wake-ups know nothing"},
+	"internal/sdnotify":      {nil, "the service manager is told, whatever runs"},
+	"internal/version":       {nil, "which build this is knows nothing of what was built"},
 	"audit/segment":          {[]string{"audit/disk", "audit/event", "audit/merkle", "internal/notify"}, "files are read and kept without knowing who writes them"},
 	"audit":                  {[]string{"audit/disk", "audit/event", "audit/merkle", "audit/segment"}, "the log knows no CRDT and no network"},
 	"audit/follow":           {[]string{"audit", "audit/disk", "audit/event", "audit/merkle"}, "a follower is a writer of the log like any other"},
@@ -28,9 +31,9 @@ var allowed = map[string]struct {
 	"gossip":                 {[]string{"audit", "audit/merkle", "audit/segment", "gossip/internal/wire"}, "the mesh moves batches and knows no task"},
 	"gossip/internal/wire":   {nil, "generated"},
 	"internal/api":           {[]string{"audit", "audit/event", "audit/follow", "audit/merkle", "audit/segment", "crdt", "mirror"}, "the API answers for a node that it does not know"},
-	"internal/node":          {[]string{"audit", "audit/disk", "audit/event", "audit/follow", "audit/holdings", "audit/merkle", "audit/segment", "crdt", "mirror", "gossip", "internal/api"}, "the only place that sees all"},
+	"internal/node":          {[]string{"audit", "audit/disk", "audit/event", "audit/follow", "audit/holdings", "audit/merkle", "audit/segment", "crdt", "mirror", "gossip", "internal/api", "internal/version"}, "the only place that sees all"},
 	"auditmesh":              {[]string{"audit", "audit/event", "audit/merkle", "internal/api", "internal/node"}, "the front door is thin over internal/node"},
-	"cmd/auditmesh":          {[]string{"audit", "audit/disk", "audit/event", "audit/follow", "audit/holdings", "audit/merkle", "audit/segment", "crdt", "mirror", "gossip", "internal/api", "internal/node"}, "the command line; of the view the words of a query"},
+	"cmd/auditmesh":          {[]string{"audit", "audit/disk", "audit/event", "audit/follow", "audit/holdings", "audit/merkle", "audit/segment", "crdt", "mirror", "gossip", "internal/api", "internal/node", "internal/sdnotify", "internal/version"}, "the command line; of the view the words of a query"},
 	"integration":            {nil, "tests alone"},
 	"integration/subscriber": {nil, "an example built on docs/formats.md alone"},
 }
@@ -70,6 +73,55 @@ func TestImportsGoOneWay(t *testing.T) {
 			}
 			if name == "crdt" && !crdtMayImport[i] {
 				t.Errorf("crdt imports %s: %s", i, rule.why)
+			}
+		}
+	}
+}
+
+// notLinked are what a node of TCP and QUIC has no use for, and what would bring
+// them in: libp2p's own constructor.
+var notLinked = []string{
+	"github.com/libp2p/go-libp2p/config", "github.com/pion/webrtc", "github.com/quic-go/webtransport-go",
+	"github.com/gorilla/websocket", "go.uber.org/fx",
+}
+
+func TestNodeLinksOnlyItsTransports(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "auditmesh/cmd/auditmesh").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	linked := strings.Fields(string(out))
+	if !slices.Contains(linked, "github.com/libp2p/go-libp2p/p2p/transport/quic") {
+		t.Error("the node does not link QUIC: is this the right list?")
+	}
+	for _, pkg := range linked {
+		for _, no := range notLinked {
+			if pkg == no || strings.HasPrefix(pkg, no+"/") {
+				t.Errorf("the node links %s: take libp2p's parts, not what makes a host of all of them", pkg)
+			}
+		}
+	}
+}
+
+// Elsewhere than on Linux the program is a client: it builds, and nothing of a node
+// is in it.
+func TestClientElsewhere(t *testing.T) {
+	for _, goos := range []string{"darwin", "windows"} {
+		cmd := exec.Command("go", "list", "-deps", "auditmesh/cmd/auditmesh")
+		cmd.Env = append(cmd.Environ(), "GOOS="+goos, "CGO_ENABLED=0")
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("%s: %v", goos, err)
+		}
+		linked := strings.Fields(string(out))
+		for _, has := range []string{"auditmesh/internal/api", "auditmesh/audit/merkle"} {
+			if !slices.Contains(linked, has) {
+				t.Errorf("the client for %s lacks %s", goos, has)
+			}
+		}
+		for _, no := range []string{"auditmesh/internal/node", "auditmesh/gossip", "github.com/libp2p/go-libp2p/p2p/net/swarm"} {
+			if slices.Contains(linked, no) {
+				t.Errorf("the client for %s links %s", goos, no)
 			}
 		}
 	}

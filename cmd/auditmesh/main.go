@@ -14,7 +14,6 @@ import (
 	"github.com/alecthomas/kong"
 
 	"auditmesh/internal/api"
-	"auditmesh/internal/node"
 )
 
 // Exit codes, for scripts.
@@ -35,21 +34,18 @@ type cli struct {
 	Config  string `help:"Configuration file. Default: config.toml in the data directory." placeholder:"FILE"`
 	JSON    bool   `help:"Print JSON for programs instead of text for people."`
 
-	Init    initCmd    `cmd:"" help:"Make the node's identity key and print its peer id."`
-	Run     runCmd     `cmd:"" help:"Run the node."`
-	Exec    execCmd    `cmd:"" help:"Run a command under audit."`
-	Append  appendCmd  `cmd:"" help:"Append events, JSON objects a line, from standard input or arguments."`
-	Log     logCmd     `cmd:"" help:"Show records of all nodes, or of one."`
-	Tasks   tasksCmd   `cmd:"" help:"List tasks, newest first."`
-	Show    showCmd    `cmd:"" help:"Show a task, or all that have one request id."`
-	Remove  removeCmd  `cmd:"" help:"Retire tasks of this node from the shared view."`
-	Review  reviewCmd  `cmd:"" help:"Review a task: claim, complete, release, note."`
-	Status  statusCmd  `cmd:"" help:"Show the node's state."`
-	Peers   peersCmd   `cmd:"" help:"List the members of the mesh."`
-	Verify  verifyCmd  `cmd:"" help:"Check a log or a copy, as it is on the disk, against its checkpoints."`
-	Proof   proofCmd   `cmd:"" help:"Prove a record, or that a log was only added to, to anyone."`
-	Cfg     configCmd  `cmd:"" name:"config" help:"Check the configuration."`
-	Demo    demoCmd    `cmd:"" help:"Run three nodes in this terminal, take one away, and see them converge."`
+	nodeCommands
+	Append appendCmd `cmd:"" help:"Append events, JSON objects a line, from standard input or arguments."`
+	Log    logCmd    `cmd:"" help:"Show records of all nodes, or of one."`
+	Tasks  tasksCmd  `cmd:"" help:"List tasks, newest first."`
+	Show   showCmd   `cmd:"" help:"Show a task, or all that have one request id."`
+	Remove removeCmd `cmd:"" help:"Retire tasks of this node from the shared view."`
+	Review reviewCmd `cmd:"" help:"Review a task: claim, complete, release, note."`
+	Status statusCmd `cmd:"" help:"Show the node's state."`
+	Peers  peersCmd  `cmd:"" help:"List the members of the mesh."`
+	Verify verifyCmd `cmd:"" help:"Check a log or a copy, as it is on the disk, against its checkpoints."`
+	Proof  proofCmd  `cmd:"" help:"Prove a record, or that a log was only added to, to anyone."`
+
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
@@ -130,7 +126,7 @@ func (a *app) code(err error) int {
 		}
 	case errors.Is(err, api.ErrNoNode):
 		code = exitNoNode
-		err = fmt.Errorf("%w (%s): start one with `auditmesh run --data-dir %s`", err, a.opts.DataDir, a.opts.DataDir)
+		err = fmt.Errorf("%w (%s): %s", err, a.opts.DataDir, fmt.Sprintf(noNodeHint, a.opts.DataDir))
 	}
 	if errors.Is(err, context.Canceled) && a.ctx.Err() != nil {
 		err = errors.New("interrupted: what was printed is a part")
@@ -150,18 +146,9 @@ func defaultDataDir() (string, error) {
 	return filepath.Join(home, ".local", "share", "auditmesh"), nil
 }
 
-// config reads the configuration; its errors are usage errors.
-func (a *app) config() (node.Config, error) {
-	c, err := node.LoadConfig(a.opts.DataDir, a.opts.Config)
-	if err != nil {
-		return c, &exitError{exitUsage, err}
-	}
-	return c, nil
-}
-
 // client asks the running node.
 func (a *app) client() *api.Client {
-	return api.NewClient(node.Config{DataDir: a.opts.DataDir}.SocketPath())
+	return api.NewClient(filepath.Join(a.opts.DataDir, api.SocketName))
 }
 
 // printJSON prints a value for programs, indented.

@@ -1,14 +1,20 @@
+//go:build linux
+
 package main
 
 import (
+	"context"
 	"errors"
 	"os"
 	"os/signal"
 	"runtime/debug"
 	"syscall"
 
+	"go.uber.org/zap"
+
 	"auditmesh/audit"
 	"auditmesh/internal/node"
+	"auditmesh/internal/sdnotify"
 )
 
 type runCmd struct{}
@@ -38,5 +44,29 @@ func (*runCmd) Run(a *app) error {
 		}
 		return err
 	}
-	return errors.Join(n.Run(a.ctx), n.Close())
+	told := tellManager(a.ctx, n, logger)
+	err = n.Run(a.ctx)
+	told()
+	return errors.Join(err, n.Close())
+}
+
+// tellManager tells systemd, if it started us, when the node serves, that the log
+// answers, and when the node stops. The function that it returns says the last
+// where the node ended by itself, and waits until it is said.
+func tellManager(ctx context.Context, n *node.Node, logger *zap.Logger) (stop func()) {
+	warn := func(err error) { logger.Warn("the service manager does not hear of this node", zap.Error(err)) }
+	manager, err := sdnotify.FromEnv()
+	if err != nil {
+		warn(err)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		manager.Run(ctx, n.Ready(), n.Alive, warn)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
 }

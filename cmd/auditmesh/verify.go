@@ -2,16 +2,12 @@ package main
 
 import (
 	"fmt"
-	"maps"
 	"os"
-	"path/filepath"
-	"slices"
 	"text/tabwriter"
 
 	"golang.org/x/term"
 
 	"auditmesh/audit"
-	"auditmesh/audit/disk"
 )
 
 type verifyCmd struct {
@@ -19,35 +15,19 @@ type verifyCmd struct {
 	Paths []string `arg:"" optional:"" help:"Logs (their active files) or directories of copies. Without any: the own log and all copies."`
 }
 
+// target is a log or a copy, and the file of the last-signed state if that is known.
+type target struct{ path, signed string }
+
 // Run checks files, and fails if anything is wrong with one.
 func (c *verifyCmd) Run(a *app) error {
-	cfg, err := a.config()
+	targets, err := a.targets(c.Paths)
 	if err != nil {
 		return err
 	}
-	paths := c.Paths
-	if len(paths) == 0 {
-		if path := cfg.LogPath(); path != "" {
-			paths = append(paths, path)
-		}
-		copies, err := filepath.Glob(filepath.Join(cfg.CopiesDir(), "*", "*"))
-		if err != nil {
-			return err
-		}
-		sealed, err := audit.SealedLogs(disk.OS{}, cfg.LogPath())
-		if err != nil {
-			return err
-		}
-		paths = slices.AppendSeq(append(paths, copies...), maps.Values(sealed))
-	}
 	reports := []audit.Report{}
 	bad := 0
-	for _, path := range paths {
-		signed := ""
-		if own, err := filepath.Abs(path); err == nil && own == cfg.LogPath() {
-			signed = cfg.SignedPath()
-		}
-		rep, err := audit.Verify(path, audit.VerifyOptions{SignedPath: signed, Deep: c.Deep, Progress: a.progress(path)})
+	for _, target := range targets {
+		rep, err := audit.Verify(target.path, audit.VerifyOptions{SignedPath: target.signed, Deep: c.Deep, Progress: a.progress(target.path)})
 		if err != nil {
 			if os.IsNotExist(err) && len(c.Paths) == 0 {
 				continue // no log yet

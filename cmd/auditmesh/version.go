@@ -2,19 +2,22 @@ package main
 
 import (
 	"fmt"
-	"runtime"
 
 	"auditmesh/crdt"
-	"auditmesh/internal/node"
+	"auditmesh/internal/version"
 )
 
 type versionCmd struct{}
 
-// Run prints the version.
+// Run says which build this is, and which rules its view follows.
 func (*versionCmd) Run(a *app) error {
+	info := version.Read()
 	if a.opts.JSON {
-		return a.printJSON(map[string]string{"version": node.Version, "go": runtime.Version(), "fold": crdt.FoldVersion})
+		return a.printJSON(struct {
+			version.Info
+			Fold string `json:"fold"`
+		}{info, crdt.FoldVersion})
 	}
-	_, err := fmt.Fprintf(a.stdout, "auditmesh %s (%s, fold %s)\n", node.Version, runtime.Version(), crdt.FoldVersion)
+	_, err := fmt.Fprintf(a.stdout, "auditmesh %s, fold %s\n", info, crdt.FoldVersion)
 	return err
 }

@@ -20,6 +20,9 @@ import (
 // ErrNoNode means that no node runs in the data directory.
 var ErrNoNode = errors.New("no node runs in this data directory")
 
+// SocketName is the node's socket in its data directory.
+const SocketName = "api.sock"
+
 // Client asks the node whose socket is at a path.
 type Client struct{ http *http.Client }
 

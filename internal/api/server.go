@@ -72,16 +72,21 @@ type Server struct {
 	answering    sync.RWMutex // held for reading by each request that is answered
 	writeTimeout time.Duration
 	now          func() time.Time // the clock that records are compared with
+	// listening is closed by Run.
+	listening chan struct{}
 }
 
 // NewServer serves at the unix socket path. It listens only once Run runs.
 func NewServer(service Service, path string, logger *zap.Logger) *Server {
-	s := &Server{service: service, path: path, logger: logger, writeTimeout: writeTimeout, now: time.Now}
+	s := &Server{service: service, path: path, logger: logger, writeTimeout: writeTimeout, now: time.Now, listening: make(chan struct{})}
 	for p := range pools {
 		s.slots[p] = make(chan struct{}, slotsOf(p))
 	}
 	return s
 }
+
+// Listening is closed once Run listens: from then on requests are answered, or wait.
+func (s *Server) Listening() <-chan struct{} { return s.listening }
 
 // Run serves until ctx ends, lets answers under way end, and returns nil. An
 // error is one that keeps it from listening. Once it returned no request uses the
@@ -91,6 +96,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	close(s.listening)
 	ctx, end := context.WithCancel(ctx)
 	srv := &http.Server{
 		Handler: s.handler(), ReadHeaderTimeout: readHeaderTimeout, MaxHeaderBytes: maxHeader,

@@ -7,24 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
-	"path/filepath"
-	"strconv"
-
-	"golang.org/x/sys/unix"
 )
-
-// A unix socket's address has at most 107 bytes, a data directory's path may
-// have more. So the directory is opened, and the socket addressed through the
-// descriptor: /proc/self/fd/<n>/api.sock.
-
-func socketAddress(path string) (addr string, free func(), err error) {
-	dir, base := filepath.Split(path)
-	fd, err := unix.Open(filepath.Clean(dir), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return "", nil, &fs.PathError{Op: "open", Path: dir, Err: err}
-	}
-	return filepath.Join("/proc/self/fd", strconv.Itoa(fd), base), func() { unix.Close(fd) }, nil
-}
 
 // Listen makes the socket at path, for its owner alone. A socket that a node
 // which is gone left there is replaced; one that answers is not.

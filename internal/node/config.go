@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 
 	"auditmesh/audit/event"
+	"auditmesh/internal/api"
 )
 
 // Config is a node's configuration. Absent keys mean defaults, so the empty one
@@ -108,7 +109,7 @@ func (c Config) evidenceDir() string      { return filepath.Join(c.DataDir, "evi
 func (c Config) SignedPath() string { return filepath.Join(c.stateDir(), "last-signed.json") }
 
 // SocketPath is where a running node serves its API.
-func (c Config) SocketPath() string { return filepath.Join(c.DataDir, "api.sock") }
+func (c Config) SocketPath() string { return filepath.Join(c.DataDir, api.SocketName) }
 
 // CopiesDir is where the copies of other nodes' logs stand.
 func (c Config) CopiesDir() string { return c.copiesDir() }

@@ -22,9 +22,6 @@ import (
 	"auditmesh/mirror"
 )
 
-// Version is the version of the program, set when it is built for release.
-var Version = "dev"
-
 // Node is one node. Open makes it, Run runs it, Close frees its files.
 type Node struct {
 	cfg      Config
@@ -38,6 +35,7 @@ type Node struct {
 	mirror   *mirror.Mirror
 	mesh     *gossip.Mesh // nil: no tasklist
 	server   *api.Server
+	appends  progress
 }
 
 var _ api.Service = (*Node)(nil)

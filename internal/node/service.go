@@ -25,6 +25,7 @@ func (n *Node) Identity() api.Identity {
 
 // Append commits events that are given as JSON objects.
 func (n *Node) Append(ctx context.Context, inputs [][]byte) []api.Appended {
+	defer n.appends.begin()()
 	return AppendInputs(ctx, n.log, inputs)
 }
 

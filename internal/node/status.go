@@ -11,13 +11,14 @@ import (
 	"auditmesh/crdt"
 	"auditmesh/gossip"
 	"auditmesh/internal/api"
+	"auditmesh/internal/version"
 	"auditmesh/mirror"
 )
 
 // Vitals is what health rests on. It is in memory.
 func (n *Node) Vitals() api.Status {
 	st := api.Status{
-		Node: n.id.Peer, Version: Version, PID: os.Getpid(), DataDir: n.cfg.DataDir, Started: n.started.UnixMilli(),
+		Node: n.id.Peer, Version: version.Read().Version, PID: os.Getpid(), DataDir: n.cfg.DataDir, Started: n.started.UnixMilli(),
 		Tasklist: n.cfg.AuditTasklistID, State: "ok", Addresses: []string{}, Vector: map[string]api.Held{},
 	}
 	n.logVitals(&st)
