@@ -33,9 +33,6 @@ func (c *Checkbox) Complete(op Op) { c.marks.Add(op.Dot, mark{true, op.Time, op}
 // Release removes the marks of these dots.
 func (c *Checkbox) Release(dots ...Dot) { c.marks.Remove(dots...) }
 
-// Merge takes in all that d has seen.
-func (c *Checkbox) Merge(d *Checkbox) { c.marks.Merge(&d.marks) }
-
 // Show is the state, and the operation that it comes from unless it is Empty.
 func (c *Checkbox) Show(o Order) (State, Op) {
 	var best *element[mark]

@@ -1,11 +1,14 @@
 // Package crdt is the shared view's mathematics: an observed-remove set of
 // tasks whose tags are the positions of records in the nodes' logs.
 //
-// Every operation comes from one record, and carries that record's [Dot]. What
-// a replica knows is the set of operations that it has seen; to merge is to
-// unite. What a [Task] shows is a function of that set ([Task.Item]), so merging
-// is commutative, associative and idempotent, and any order, duplication or
-// batching of the same records gives the same view.
+// Every operation comes from one record, and carries that record's [Dot]. What a
+// replica knows is the set of operations that it has seen. A [Store] keeps that
+// set, in memory ([MemoryStore]) or on a disk (package mirror). [TaskList] has the
+// rules: which operations are allowed into the set ([TaskList.Apply]), and what the
+// set shows ([TaskList.Show]).
+//
+// To merge two replicas is to unite their sets. What is shown is a function of the
+// set, so any order, duplication or batching of the same records gives the same view.
 //
 // Sources: the OR-set is that of Shapiro et al., "A comprehensive study of
 // Convergent and Commutative Replicated Data Types" (INRIA RR-7506, 2011), with

@@ -83,41 +83,36 @@ type ItemRemoval struct {
 	Reason string `json:"reason"`
 }
 
-// Item is the task as its operations make it. Two replicas that have seen the
-// same operations show the same item.
-func (t *Task) Item(env Env) Item {
-	it, _ := t.Placed(env)
-	return it
-}
-
-// Placed is the item with the dot that gives it its time and its place in the
-// list; the zero dot if no tag was seen.
-func (t *Task) Placed(env Env) (Item, Dot) {
+// Show is the task as its operations make it, and its place in the list; the zero
+// Place if no tag of it is kept. Two replicas that have seen the same operations
+// show the same item.
+func (l *TaskList) Show(t *Task) (Item, Place, error) {
 	it := Item{
 		Node: t.Key.Node, RequestID: hex.EncodeToString(t.Key.Request[:]),
 		Argv: []string{}, Warnings: []ItemWarning{}, Records: []ItemRecord{}, Removals: []ItemRemoval{},
 	}
-	shown, removals := t.surviving(env, &it)
+	shown, removals := l.surviving(t, &it)
 	for _, r := range removals {
 		reason := r.Body.(Removal).Reason
 		it.Removals = append(it.Removals, ItemRemoval{hex.EncodeToString(r.Dot.ID[:]), r.Dot.Seq, r.Time, reason})
 	}
-	var lowest Dot
+	var place Place
 	if len(shown) > 0 {
-		it.Time, lowest = shown[0].Time, shown[0].Dot
+		place = Place{shown[0].Time, shown[0].Dot}
 	}
-	it.showExecution(env, shown)
-	it.showReview(env, t)
-	return it, lowest
+	it.Time = place.Time
+	it.showExecution(l, shown)
+	it.showReview(l, t)
+	return it, place, l.err
 }
 
 // surviving fills in the records, and returns the tags that are shown, lowest
 // first, with the removals that cover any of the task's.
-func (t *Task) surviving(env Env, it *Item) (shown, removals []Op) {
+func (l *TaskList) surviving(t *Task, it *Item) (shown, removals []Op) {
 	seen := make(map[Dot]bool)
 	var all []Op
-	for _, e := range t.tags.all(env) {
-		covering := t.removalsOf(env, e.Dot)
+	for _, e := range t.tags.all(l) {
+		covering := l.removalsOf(t, e.Dot)
 		for _, r := range covering {
 			if !seen[r.Dot] {
 				seen[r.Dot] = true
@@ -130,7 +125,7 @@ func (t *Task) surviving(env Env, it *Item) (shown, removals []Op) {
 		}
 		it.Records = append(it.Records, ItemRecord{hex.EncodeToString(e.Dot.ID[:]), e.Dot.Seq, eventName(e.Value.Body), e.Value.Time, len(covering) > 0})
 	}
-	slices.SortFunc(removals, func(a, b Op) int { return CompareDots(env, a.Dot, b.Dot) })
+	slices.SortFunc(removals, func(a, b Op) int { return CompareDots(l, a.Dot, b.Dot) })
 	it.Present = len(shown) > 0
 	if !it.Present {
 		shown = all
@@ -140,7 +135,7 @@ func (t *Task) surviving(env Env, it *Item) (shown, removals []Op) {
 
 // showExecution makes the fields that the task's own node determines. Of
 // several requests or denials the lowest dot's fields show.
-func (it *Item) showExecution(env Env, shown []Op) {
+func (it *Item) showExecution(o Order, shown []Op) {
 	var box Checkbox
 	described := false
 	describe := func(agent, machine [32]byte, argv []string) bool {
@@ -173,7 +168,7 @@ func (it *Item) showExecution(env Env, shown []Op) {
 		}
 	}
 	var by Op
-	it.State, by = box.Show(env)
+	it.State, by = box.Show(o)
 	switch b := by.Body.(type) {
 	case Exit:
 		it.Outcome = &ItemOutcome{by.Time, b.Code, b.Signal, b.DurationMS, b.StdoutBytes, b.StderrBytes, b.Truncated}
@@ -182,15 +177,15 @@ func (it *Item) showExecution(env Env, shown []Op) {
 	}
 }
 
-func (it *Item) showReview(env Env, t *Task) {
-	state, op := t.review.Show(env)
+func (it *Item) showReview(o Order, t *Task) {
+	state, op := t.review.Show(o)
 	it.Review.State = state
 	if b, ok := op.Body.(Review); ok {
 		it.Review.By, it.Review.Node, it.Review.Time = b.By, op.Dot.Node, op.Time
 	}
 	for field, to := range map[string]**string{"note": &it.Review.Note, "priority": &it.Review.Priority, "assignee": &it.Review.Assignee} {
 		if r := t.notes[field]; r != nil {
-			if op, ok := r.Show(env); ok {
+			if op, ok := r.Show(o); ok {
 				value := op.Body.(Note).Value
 				*to = &value
 			}

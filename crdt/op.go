@@ -115,9 +115,9 @@ func eventName(b Body) string {
 	}
 }
 
-// valid says whether an operation may be applied at all: a node acts on its own
+// allowed says whether an operation may be applied at all: a node acts on its own
 // tasks and logs only, except in review.
-func (op Op) valid() bool {
+func (op Op) allowed() bool {
 	switch b := op.Body.(type) {
 	case Removal:
 		for _, r := range b.Ranges {

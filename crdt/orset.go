@@ -31,16 +31,6 @@ func (s *ORSet[V]) Remove(dots ...Dot) {
 	}
 }
 
-// Merge takes in all that t has seen.
-func (s *ORSet[V]) Merge(t *ORSet[V]) {
-	for d, v := range t.adds {
-		s.Add(d, v)
-	}
-	for d := range t.removed {
-		s.Remove(d)
-	}
-}
-
 // element is a dot with its value.
 type element[V any] struct {
 	Dot   Dot

@@ -1,6 +1,9 @@
 package crdt
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // Range is the half-open range [First, End) of one log's records.
 type Range struct {
@@ -9,55 +12,51 @@ type Range struct {
 	End   uint64
 }
 
-// Ranges is a set of dots, kept as disjoint ranges: as many as there are holes
-// between them, however many dots they hold. The zero value is empty.
-type Ranges struct {
-	logs map[Log][]span // sorted, disjoint, not touching
+// rangeIndex finds the removed ranges of one log that have a record in them.
+// Ranges may overlap, since several removals may name the same records.
+type rangeIndex struct {
+	ranges []RemovedRange // by First
+	// reach is, for each range, the greatest End of it and of all before it: no range
+	// up to there has a record at or behind its reach.
+	reach []uint64
 }
 
-type span struct{ first, end uint64 }
+func newRangeIndex(list []RemovedRange) rangeIndex {
+	x := rangeIndex{ranges: slices.Clone(list), reach: make([]uint64, len(list))}
+	slices.SortFunc(x.ranges, func(a, b RemovedRange) int { return cmp.Compare(a.First, b.First) })
+	reach := uint64(0)
+	for i, r := range x.ranges {
+		reach = max(reach, r.End)
+		x.reach[i] = reach
+	}
+	return x
+}
 
-// Add takes in a range.
-func (r *Ranges) Add(x Range) {
-	if x.First >= x.End {
-		return
-	}
-	if r.logs == nil {
-		r.logs = make(map[Log][]span)
-	}
-	list := r.logs[x.Log]
-	// Those that touch [First, End) become one.
-	lo, _ := slices.BinarySearchFunc(list, x.First, func(s span, first uint64) int {
-		if s.end < first {
+// lastBefore is the last range that begins at or before a record, -1 if none does.
+func (x rangeIndex) lastBefore(seq uint64) int {
+	i, _ := slices.BinarySearchFunc(x.ranges, seq, func(r RemovedRange, seq uint64) int {
+		if r.First <= seq {
 			return -1
 		}
 		return 1
 	})
-	hi, merged := lo, span{x.First, x.End}
-	for hi < len(list) && list[hi].first <= x.End {
-		merged = span{min(merged.first, list[hi].first), max(merged.end, list[hi].end)}
-		hi++
-	}
-	r.logs[x.Log] = slices.Replace(list, lo, hi, merged)
+	return i - 1
 }
 
-// Has says whether a dot is in the set.
-func (r *Ranges) Has(d Dot) bool {
-	list := r.logs[d.Log]
-	i, _ := slices.BinarySearchFunc(list, d.Seq, func(s span, seq uint64) int {
-		if s.end <= seq {
-			return -1
+// has says whether any range has a record in it.
+func (x rangeIndex) has(seq uint64) bool {
+	i := x.lastBefore(seq)
+	return i >= 0 && x.reach[i] > seq
+}
+
+// covering are the removals whose ranges have a record in them, each once.
+func (x rangeIndex) covering(seq uint64) (by []Dot) {
+	seen := make(map[Dot]bool)
+	for i := x.lastBefore(seq); i >= 0 && x.reach[i] > seq; i-- {
+		if r := x.ranges[i]; r.End > seq && !seen[r.By] {
+			seen[r.By] = true
+			by = append(by, r.By)
 		}
-		return 1
-	})
-	return i < len(list) && list[i].first <= d.Seq
-}
-
-// Len is how many ranges the set is kept as.
-func (r *Ranges) Len() int {
-	n := 0
-	for _, list := range r.logs {
-		n += len(list)
 	}
-	return n
+	return by
 }

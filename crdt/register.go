@@ -17,9 +17,6 @@ func (r *Register) Write(op Op, replaces ...Dot) {
 	}
 }
 
-// Merge takes in all that s has seen.
-func (r *Register) Merge(s *Register) { r.writes.Merge(&s.writes) }
-
 // Show is the write that shows, false if none does.
 func (r *Register) Show(o Order) (Op, bool) {
 	var best Op

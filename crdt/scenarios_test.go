@@ -1,45 +1,54 @@
-package crdt
+package crdt_test
 
 import (
 	"fmt"
 	"reflect"
 	"testing"
+
+	"auditmesh/crdt"
+	"auditmesh/crdt/crdttest"
 )
 
 // What the tests of x0x's own task list assert, as far as it applies, and what
 // they leave open. A site is a replica whose log is written by one node.
 type site struct {
-	log  Log
+	t    *testing.T
+	log  crdt.Log
 	next uint64
-	list *TaskList
+	view *crdttest.Memory
 }
 
-func newSite(node string) *site {
-	return &site{log: Log{node, [32]byte{1}}, list: NewTaskList()}
-}
+func newSite(t *testing.T, node string) *site { return &site{t, logOf(node, 1), 0, viewOf(t)} }
 
 // write applies an operation of the site's own.
-func (s *site) write(time uint64, task TaskKey, b Body) Op {
-	op := Op{Dot{s.log, s.next}, time, task, b}
+func (s *site) write(time uint64, task crdt.TaskKey, b crdt.Body) crdt.Op {
+	op := crdt.Op{Dot: crdt.Dot{Log: s.log, Seq: s.next}, Time: time, Task: task, Body: b}
 	s.next++
-	s.list.Apply(op)
+	s.hear(op)
 	return op
 }
 
-// sync merges both ways.
-func sync(a, b *site) {
-	a.list.Merge(b.list)
-	b.list.Merge(a.list)
+// hear applies operations of whatever site.
+func (s *site) hear(ops ...crdt.Op) {
+	if err := s.view.Fold(ops, false); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
-func task(node string, n byte) TaskKey { return TaskKey{node, [16]byte{n}} }
+func (s *site) items() []crdt.Item { return newest(s.t, s.view) }
+
+// sync merges both ways.
+func sync(a, b *site) {
+	merge(a.t, a.view, b.view)
+	merge(b.t, b.view, a.view)
+}
 
 // agree checks that all sites show the same tasks, and returns them.
-func agree(t *testing.T, sites ...*site) []Item {
+func agree(t *testing.T, sites ...*site) []crdt.Item {
 	t.Helper()
-	want := sites[0].list.Items()
+	want := sites[0].items()
 	for _, s := range sites[1:] {
-		if got := s.list.Items(); !reflect.DeepEqual(got, want) {
+		if got := s.items(); !reflect.DeepEqual(got, want) {
 			t.Fatalf("%s shows\n%+v\n%s shows\n%+v", s.log.Node, got, sites[0].log.Node, want)
 		}
 	}
@@ -47,9 +56,9 @@ func agree(t *testing.T, sites ...*site) []Item {
 }
 
 func TestTwoWayMerge(t *testing.T) {
-	a, b := newSite("A"), newSite("B")
-	a.write(1, task("A", 1), Request{Argv: []string{"a"}})
-	b.write(2, task("B", 1), Request{Argv: []string{"b"}})
+	a, b := newSite(t, "A"), newSite(t, "B")
+	a.write(1, task("A", 1), crdt.Request{Argv: []string{"a"}})
+	b.write(2, task("B", 1), crdt.Request{Argv: []string{"b"}})
 	sync(a, b)
 	if items := agree(t, a, b); len(items) != 2 || items[0].Argv[0] != "b" || items[1].Argv[0] != "a" {
 		t.Errorf("%+v", items)
@@ -57,29 +66,29 @@ func TestTwoWayMerge(t *testing.T) {
 }
 
 func TestConcurrentClaimsShowTheEarliest(t *testing.T) {
-	a, b, c := newSite("A"), newSite("B"), newSite("C")
-	a.write(1, task("A", 1), Request{})
+	a, b, c := newSite(t, "A"), newSite(t, "B"), newSite(t, "C")
+	a.write(1, task("A", 1), crdt.Request{})
 	sync(a, b)
 	sync(a, c)
-	b.write(30, task("A", 1), Review{By: "bob"})
-	c.write(20, task("A", 1), Review{By: "cid"})
-	a.write(20, task("A", 1), Review{By: "ann"})
+	b.write(30, task("A", 1), crdt.Review{By: "bob"})
+	c.write(20, task("A", 1), crdt.Review{By: "cid"})
+	a.write(20, task("A", 1), crdt.Review{By: "ann"})
 	sync(b, c)
 	sync(a, b)
 	sync(b, c)
-	if it := agree(t, a, b, c)[0]; it.Review.State != Claimed || it.Review.By != "ann" {
+	if it := agree(t, a, b, c)[0]; it.Review.State != crdt.Claimed || it.Review.By != "ann" {
 		t.Errorf("of two claims at one time the lower dot's shows: %+v", it.Review)
 	}
 }
 
 func TestConcurrentCompletionIsDone(t *testing.T) {
-	a, b := newSite("A"), newSite("B")
-	a.write(1, task("A", 1), Request{})
+	a, b := newSite(t, "A"), newSite(t, "B")
+	a.write(1, task("A", 1), crdt.Request{})
 	sync(a, b)
-	a.write(5, task("A", 1), Review{By: "ann"})
-	b.write(9, task("A", 1), Review{Completed: true, By: "bob"})
+	a.write(5, task("A", 1), crdt.Review{By: "ann"})
+	b.write(9, task("A", 1), crdt.Review{Completed: true, By: "bob"})
 	sync(a, b)
-	if it := agree(t, a, b)[0]; it.Review.State != Done || it.Review.By != "bob" {
+	if it := agree(t, a, b)[0]; it.Review.State != crdt.Done || it.Review.By != "bob" {
 		t.Errorf("%+v", it.Review)
 	}
 }
@@ -87,9 +96,9 @@ func TestConcurrentCompletionIsDone(t *testing.T) {
 func TestTenReplicasFullMesh(t *testing.T) {
 	var sites []*site
 	for n := range 10 {
-		s := newSite(string(rune('A' + n)))
+		s := newSite(t, string(rune('A'+n)))
 		for i := range byte(5) {
-			s.write(uint64(i), task(s.log.Node, i), Request{Argv: []string{fmt.Sprint(n, i)}})
+			s.write(uint64(i), task(s.log.Node, i), crdt.Request{Argv: []string{fmt.Sprint(n, i)}})
 		}
 		sites = append(sites, s)
 	}
@@ -108,7 +117,7 @@ func TestTenReplicasFullMesh(t *testing.T) {
 func TestPartitionsHealTwice(t *testing.T) {
 	var sites []*site
 	for n := range 6 {
-		sites = append(sites, newSite(string(rune('A'+n))))
+		sites = append(sites, newSite(t, string(rune('A'+n))))
 	}
 	gossip := func(group []*site) {
 		for range 2 {
@@ -121,7 +130,7 @@ func TestPartitionsHealTwice(t *testing.T) {
 	}
 	for round := range byte(2) {
 		for _, s := range sites { // each on its side
-			s.write(uint64(round), task(s.log.Node, round), Request{})
+			s.write(uint64(round), task(s.log.Node, round), crdt.Request{})
 		}
 		gossip(sites[:3])
 		gossip(sites[3:])
@@ -135,32 +144,32 @@ func TestPartitionsHealTwice(t *testing.T) {
 }
 
 func TestAsymmetricViews(t *testing.T) {
-	a, b, c := newSite("A"), newSite("B"), newSite("C")
-	request := a.write(1, task("A", 1), Request{})
-	b.list.Apply(request)                      // c never hears of it from a
-	b.write(2, task("A", 1), Review{By: "bo"}) // and hears of the review first
-	c.list.Merge(b.list)
-	a.write(3, task("A", 1), Exit{})
-	if items := c.list.Items(); len(items) != 1 || items[0].State != Empty || items[0].Review.By != "bo" {
+	a, b, c := newSite(t, "A"), newSite(t, "B"), newSite(t, "C")
+	request := a.write(1, task("A", 1), crdt.Request{})
+	b.hear(request)                                 // c never hears of it from a
+	b.write(2, task("A", 1), crdt.Review{By: "bo"}) // and hears of the review first
+	merge(t, c.view, b.view)
+	a.write(3, task("A", 1), crdt.Exit{})
+	if items := c.items(); len(items) != 1 || items[0].State != crdt.Empty || items[0].Review.By != "bo" {
 		t.Errorf("%+v", items)
 	}
 	sync(a, b)
 	sync(b, c)
-	if it := agree(t, a, b, c)[0]; it.State != Done || it.Review.State != Claimed {
+	if it := agree(t, a, b, c)[0]; it.State != crdt.Done || it.Review.State != crdt.Claimed {
 		t.Errorf("%+v", it)
 	}
 }
 
 func TestRedeliveryChangesNothing(t *testing.T) {
-	a := newSite("A")
-	ops := []Op{
-		a.write(1, task("A", 1), Request{}), a.write(2, task("A", 1), Warning{Kind: "w"}),
-		a.write(3, task("A", 1), Removal{Reason: "r"}), a.write(4, task("A", 1), Exit{}),
+	a := newSite(t, "A")
+	ops := []crdt.Op{
+		a.write(1, task("A", 1), crdt.Request{}), a.write(2, task("A", 1), crdt.Warning{Kind: "w"}),
+		a.write(3, task("A", 1), crdt.Removal{Reason: "r"}), a.write(4, task("A", 1), crdt.Exit{}),
 	}
-	want := a.list.Items()
+	want := a.items()
 	for _, op := range append(ops, ops...) {
-		a.list.Apply(op)
-		if got := a.list.Items(); !reflect.DeepEqual(got, want) {
+		a.hear(op)
+		if got := a.items(); !reflect.DeepEqual(got, want) {
 			t.Fatalf("%+v again: %+v", op, got)
 		}
 	}
@@ -168,37 +177,37 @@ func TestRedeliveryChangesNothing(t *testing.T) {
 
 // By no operation does a node change another's task, nor makes one for it.
 func TestUnauthorisedChangesDoNotEnter(t *testing.T) {
-	a, evil := newSite("A"), newSite("E")
-	request := a.write(1, task("A", 1), Request{Argv: []string{"ls"}})
-	want := a.list.Items()
-	for _, b := range []Body{
-		Request{Argv: []string{"rm"}}, Started{PID: 1}, Warning{Kind: "w"}, Exit{}, Denial{Reason: "no"}, Application{Name: "x-a"},
-		Removal{Reason: "gone"}, Removal{Ranges: []Range{{request.Dot.Log, 0, 9}}}, Succession{Old: a.log},
+	a, evil := newSite(t, "A"), newSite(t, "E")
+	request := a.write(1, task("A", 1), crdt.Request{Argv: []string{"ls"}})
+	want := a.items()
+	for _, b := range []crdt.Body{
+		crdt.Request{Argv: []string{"rm"}}, crdt.Started{PID: 1}, crdt.Warning{Kind: "w"}, crdt.Exit{}, crdt.Denial{Reason: "no"}, crdt.Application{Name: "x-a"},
+		crdt.Removal{Reason: "gone"}, crdt.Removal{Ranges: ranges(request.Dot.Log, 0, 9)}, crdt.Succession{Old: a.log},
 	} {
 		op := evil.write(0, task("A", 1), b)
-		a.list.Apply(op)
-		if got := a.list.Items(); !reflect.DeepEqual(got, want) {
+		a.hear(op)
+		if got := a.items(); !reflect.DeepEqual(got, want) {
 			t.Errorf("%T: %+v", b, got)
 		}
 	}
-	a.list.Merge(evil.list)
-	if got := a.list.Items(); !reflect.DeepEqual(got, want) {
+	merge(t, a.view, evil.view)
+	if got := a.items(); !reflect.DeepEqual(got, want) {
 		t.Errorf("by a merge: %+v", got)
 	}
-	b := newSite("B")
-	b.list.Merge(evil.list)
-	if got := b.list.Items(); len(got) != 0 {
+	b := newSite(t, "B")
+	merge(t, b.view, evil.view)
+	if got := b.items(); len(got) != 0 {
 		t.Errorf("a task of another node was made: %+v", got)
 	}
 }
 
 func TestOneIDTwoContents(t *testing.T) {
-	a, b := newSite("A"), newSite("A")
+	a, b := newSite(t, "A"), newSite(t, "A")
 	b.log.ID[0] = 2 // another log of the same node
-	a.write(5, task("A", 1), Request{Argv: []string{"one"}})
-	b.write(4, task("A", 1), Request{Argv: []string{"two"}})
-	other := newSite("B")
-	other.write(1, task("B", 1), Request{Argv: []string{"of another node"}})
+	a.write(5, task("A", 1), crdt.Request{Argv: []string{"one"}})
+	b.write(4, task("A", 1), crdt.Request{Argv: []string{"two"}})
+	other := newSite(t, "B")
+	other.write(1, task("B", 1), crdt.Request{Argv: []string{"of another node"}})
 	sync(a, b)
 	sync(b, other)
 	sync(a, other)
@@ -212,10 +221,10 @@ func TestOneIDTwoContents(t *testing.T) {
 }
 
 func TestRemovalIsReplicated(t *testing.T) {
-	a, b, c := newSite("A"), newSite("B"), newSite("C")
-	a.write(1, task("A", 1), Request{Argv: []string{"ls"}})
+	a, b, c := newSite(t, "A"), newSite(t, "B"), newSite(t, "C")
+	a.write(1, task("A", 1), crdt.Request{Argv: []string{"ls"}})
 	sync(a, b)
-	a.write(2, task("A", 1), Removal{Reason: "old"})
+	a.write(2, task("A", 1), crdt.Removal{Reason: "old"})
 	sync(a, c)
 	sync(c, b) // by a third, which had never seen the task
 	if it := agree(t, a, b, c)[0]; it.Present || it.Removals[0].Reason != "old" || it.Argv[0] != "ls" {
@@ -225,26 +234,26 @@ func TestRemovalIsReplicated(t *testing.T) {
 
 func TestRemovalAgainstConcurrentAdd(t *testing.T) {
 	// Two logs of one node: what the remover had not seen stays.
-	a, b := newSite("A"), newSite("A")
+	a, b := newSite(t, "A"), newSite(t, "A")
 	b.log.ID[0] = 2
-	a.write(1, task("A", 1), Request{})
-	a.write(2, task("A", 1), Removal{Reason: "old"})
-	b.write(2, task("A", 1), Exit{DurationMS: 7})
+	a.write(1, task("A", 1), crdt.Request{})
+	a.write(2, task("A", 1), crdt.Removal{Reason: "old"})
+	b.write(2, task("A", 1), crdt.Exit{DurationMS: 7})
 	sync(a, b)
-	if it := agree(t, a, b)[0]; !it.Present || it.State != Done || it.Outcome.DurationMS != 7 {
+	if it := agree(t, a, b)[0]; !it.Present || it.State != crdt.Done || it.Outcome.DurationMS != 7 {
 		t.Errorf("add wins: %+v", it)
 	}
 }
 
 func TestRemovalBeforeAdd(t *testing.T) {
-	a, b := newSite("A"), newSite("B")
-	request := a.write(1, task("A", 1), Request{})
-	removal := a.write(2, task("A", 1), Removal{Reason: "old"})
-	b.list.Apply(removal)
-	if items := b.list.Items(); len(items) != 0 {
+	a, b := newSite(t, "A"), newSite(t, "B")
+	request := a.write(1, task("A", 1), crdt.Request{})
+	removal := a.write(2, task("A", 1), crdt.Removal{Reason: "old"})
+	b.hear(removal)
+	if items := b.items(); len(items) != 0 {
 		t.Errorf("a removal makes no task: %+v", items)
 	}
-	b.list.Apply(request)
+	b.hear(request)
 	if it := agree(t, a, b)[0]; it.Present {
 		t.Errorf("%+v", it)
 	}
@@ -253,16 +262,16 @@ func TestRemovalBeforeAdd(t *testing.T) {
 func TestThreeWayAssociativity(t *testing.T) {
 	// Writes whose clocks disagree with what they replace: a tie that is broken on
 	// merged clocks would come out differently by grouping.
-	a, b, c := newSite("A"), newSite("B"), newSite("C")
-	a.write(1, task("A", 1), Request{})
-	first := a.write(9, task("A", 1), Note{Field: "note", Value: "first"})
-	b.list.Apply(first)
-	b.write(3, task("A", 1), Note{Field: "note", Value: "second", Replaces: []Dot{first.Dot}})
-	c.write(5, task("A", 1), Note{Field: "note", Value: "beside"})
+	a, b, c := newSite(t, "A"), newSite(t, "B"), newSite(t, "C")
+	a.write(1, task("A", 1), crdt.Request{})
+	first := a.write(9, task("A", 1), crdt.Note{Field: "note", Value: "first"})
+	b.hear(first)
+	b.write(3, task("A", 1), crdt.Note{Field: "note", Value: "second", Replaces: []crdt.Dot{first.Dot}})
+	c.write(5, task("A", 1), crdt.Note{Field: "note", Value: "beside"})
 	merged := func(sites ...*site) *site {
-		m := newSite("M")
+		m := newSite(t, "M")
 		for _, s := range sites {
-			m.list.Merge(s.list)
+			merge(t, m.view, s.view)
 		}
 		return m
 	}
@@ -273,12 +282,12 @@ func TestThreeWayAssociativity(t *testing.T) {
 }
 
 func TestReplicaRejoinsWithItsOwn(t *testing.T) {
-	a, b := newSite("A"), newSite("B")
-	a.write(1, task("A", 1), Request{})
+	a, b := newSite(t, "A"), newSite(t, "B")
+	a.write(1, task("A", 1), crdt.Request{})
 	sync(a, b)
-	b.write(2, task("B", 1), Request{}) // while away
-	b.write(3, task("A", 1), Review{By: "bob"})
-	a.write(4, task("A", 1), Removal{Reason: "old"})
+	b.write(2, task("B", 1), crdt.Request{}) // while away
+	b.write(3, task("A", 1), crdt.Review{By: "bob"})
+	a.write(4, task("A", 1), crdt.Removal{Reason: "old"})
 	sync(a, b)
 	items := agree(t, a, b)
 	if len(items) != 2 || items[1].Present || items[1].Review.By != "bob" {
@@ -287,35 +296,36 @@ func TestReplicaRejoinsWithItsOwn(t *testing.T) {
 }
 
 func TestOversizeState(t *testing.T) {
-	a, b := newSite("A"), newSite("B")
+	a, b := newSite(t, "A"), newSite(t, "B")
 	const n = 20_000
 	for i := range n {
-		key := TaskKey{"A", [16]byte{byte(i), byte(i >> 8)}}
-		a.write(uint64(i), key, Request{})
+		key := crdt.TaskKey{Node: "A", Request: [16]byte{byte(i), byte(i >> 8)}}
+		a.write(uint64(i), key, crdt.Request{})
 	}
-	removal := a.write(n, TaskKey{}, Removal{Ranges: []Range{{a.log, 0, n - 10}}, Reason: "old"})
-	b.list.Merge(a.list)
+	removal := a.write(n, crdt.TaskKey{}, crdt.Removal{Ranges: ranges(a.log, 0, n-10), Reason: "old"})
+	merge(t, b.view, a.view)
 	present := 0
 	for _, it := range agree(t, a, b) {
 		if it.Present {
 			present++
 		}
 	}
-	if present != 10 || len(removal.Body.(Removal).Ranges) != 1 || b.list.covered.Len() != 1 {
-		t.Errorf("%d tasks are present; %d ranges are kept of one removal", present, b.list.covered.Len())
+	kept, err := b.view.Store.RemovedRanges(a.log)
+	if want := (crdt.RemovedRange{First: 0, End: n - 10, By: removal.Dot}); err != nil || present != 10 || len(kept) != 1 || kept[0] != want {
+		t.Errorf("%d tasks are present; of one removal %v is kept, %v", present, kept, err)
 	}
 }
 
 func TestClockOf2100(t *testing.T) {
 	const in2100 = 4102444800000
-	a, b := newSite("A"), newSite("B")
-	a.write(1, task("A", 1), Request{})
+	a, b := newSite(t, "A"), newSite(t, "B")
+	a.write(1, task("A", 1), crdt.Request{})
 	sync(a, b)
-	ahead := b.write(in2100, task("A", 1), Note{Field: "note", Value: "ahead"})
-	b.write(in2100, task("A", 1), Review{By: "bob"})
+	ahead := b.write(in2100, task("A", 1), crdt.Note{Field: "note", Value: "ahead"})
+	b.write(in2100, task("A", 1), crdt.Review{By: "bob"})
 	sync(a, b)
-	a.write(2, task("A", 1), Note{Field: "note", Value: "now", Replaces: []Dot{ahead.Dot}})
-	a.write(3, task("A", 1), Review{By: "ann"})
+	a.write(2, task("A", 1), crdt.Note{Field: "note", Value: "now", Replaces: []crdt.Dot{ahead.Dot}})
+	a.write(3, task("A", 1), crdt.Review{By: "ann"})
 	sync(a, b)
 	if it := agree(t, a, b)[0]; *it.Review.Note != "now" || it.Review.By != "ann" || it.Time != 1 {
 		t.Errorf("a clock far ahead keeps nothing for itself: %+v", it.Review)

@@ -1,24 +1,22 @@
 package crdt
 
-import "slices"
-
 // Task is what a replica has seen of one task.
 type Task struct {
 	Key TaskKey
 
-	tags     ORSet[Op] // tags; removals are consulted when showing, see Env
+	tags     ORSet[Op] // tags; removals are consulted when the task is shown
 	removals ORSet[Op] // Removal of this task by its request id
 	review   Checkbox
 	notes    map[string]*Register // by field
 }
 
-// NewTask makes a task of which nothing is known.
-func NewTask(key TaskKey) *Task { return &Task{Key: key, notes: make(map[string]*Register)} }
+// newTask makes a task of which nothing is known.
+func newTask(key TaskKey) *Task { return &Task{Key: key, notes: make(map[string]*Register)} }
 
-// Apply takes in an operation on this task. Applying one twice changes nothing.
-// What its writer has no right to, and operations on other tasks, are ignored.
-func (t *Task) Apply(op Op) {
-	if op.Task != t.Key || !op.valid() {
+// apply takes in an operation on this task. Applying one twice changes nothing.
+// What its writer has no right to, and operations on other tasks, are left out.
+func (t *Task) apply(op Op) {
+	if op.Task != t.Key || !op.allowed() {
 		return
 	}
 	switch b := op.Body.(type) {
@@ -45,37 +43,17 @@ func (t *Task) Apply(op Op) {
 	}
 }
 
-// Merge takes in all that u has seen of the same task.
-func (t *Task) Merge(u *Task) {
-	t.tags.Merge(&u.tags)
-	t.removals.Merge(&u.removals)
-	t.review.Merge(&u.review)
-	for field, r := range u.notes {
-		if t.notes[field] == nil {
-			t.notes[field] = new(Register)
-		}
-		t.notes[field].Merge(r)
-	}
-}
-
 // Exists says whether any tag of the task was seen, removed or not.
 func (t *Task) Exists() bool { return len(t.tags.adds) > 0 }
-
-// Env is what a task's item depends on beside the task's own operations.
-type Env interface {
-	Order
-	// RangeRemovals are the removals by range that cover a dot, in any order.
-	RangeRemovals(Dot) []Op
-}
 
 // covers says whether a removal by request id covers a dot of its task.
 func covers(removal Op, d Dot) bool {
 	return removal.Dot.Log == d.Log && d.Seq < removal.Dot.Seq
 }
 
-// removalsOf are the removals that cover a dot.
-func (t *Task) removalsOf(env Env, d Dot) []Op {
-	list := slices.Clone(env.RangeRemovals(d))
+// removalsOf are the removals that cover a dot of the task.
+func (l *TaskList) removalsOf(t *Task, d Dot) []Op {
+	list := l.removalsByRange(d)
 	for _, r := range t.removals.adds {
 		if covers(r, d) {
 			list = append(list, r)

@@ -5,110 +5,151 @@ import (
 	"slices"
 )
 
-// TaskList is a whole replica in memory: the reference of what the mirror keeps
-// in its store, and what a small program uses.
+// TaskList is a replica's list of tasks: the rules of the view over the
+// operations that a [Store] keeps. It decides which operations are put, and what
+// those that are kept show.
+//
+// A list remembers what it looked up of successions and removed ranges. So while
+// one is in use, its store changes through its Apply alone; to see another state
+// of the store, make another list.
 type TaskList struct {
-	tasks    map[TaskKey]*Task
-	covered  Ranges
-	removals map[Dot]Op // removals by range
-	order    SuccessionOrder
+	store Store
+
+	predecessors  map[Log]Log        // looked up; the zero Log: there is none
+	removedRanges map[Log]rangeIndex // looked up
+	rangeRemovals map[Dot]Op         // looked up, at most maxRangeRemovals
+	err           error              // the first error of the store, see Err
 }
 
-// NewTaskList makes an empty list.
-func NewTaskList() *TaskList {
-	return &TaskList{tasks: make(map[TaskKey]*Task), removals: make(map[Dot]Op)}
+// maxRangeRemovals bounds the removals that a list remembers: one may name
+// thousands of ranges, and what removed one task mostly removed the next.
+const maxRangeRemovals = 64
+
+// NewTaskList makes a list over what a store keeps.
+func NewTaskList(s Store) *TaskList {
+	return &TaskList{
+		store:        s,
+		predecessors: make(map[Log]Log), removedRanges: make(map[Log]rangeIndex), rangeRemovals: make(map[Dot]Op),
+	}
 }
 
-// Apply takes in an operation. What its writer has no right to is ignored.
-func (l *TaskList) Apply(op Op) {
-	if !op.valid() {
-		return
+// Err is the first error of the store. What the list showed after it may be wrong:
+// methods that return no error of their own go on without what they lack.
+func (l *TaskList) Err() error { return l.err }
+
+func (l *TaskList) failed(err error) {
+	if l.err == nil {
+		l.err = err
+	}
+}
+
+// Apply puts an operation into the store. What its writer has no right to is left
+// out; that is no error, since a node may write anything into its own log.
+func (l *TaskList) Apply(op Op) error {
+	if !op.allowed() {
+		return nil
 	}
 	switch b := op.Body.(type) {
 	case Succession:
-		l.order.Add(op)
-		return
+		delete(l.predecessors, op.Dot.Log)
 	case Removal:
-		if len(b.Ranges) > 0 {
-			l.removals[op.Dot] = op
-			for _, r := range b.Ranges {
-				l.covered.Add(r)
-			}
-			return
+		for _, r := range b.Ranges {
+			delete(l.removedRanges, r.Log)
 		}
 	}
-	l.task(op.Task).Apply(op)
+	return l.store.Put(op)
 }
 
-func (l *TaskList) task(key TaskKey) *Task {
-	t := l.tasks[key]
-	if t == nil {
-		t = NewTask(key)
-		l.tasks[key] = t
-	}
-	return t
+// Task is what is kept of one task.
+func (l *TaskList) Task(key TaskKey) (*Task, error) {
+	t := newTask(key)
+	err := l.store.Operations(key, t.apply)
+	return t, err
 }
 
-// Merge takes in all that m has seen.
-func (l *TaskList) Merge(m *TaskList) {
-	for key, t := range m.tasks {
-		l.task(key).Merge(t)
+// Each calls f for each task of which a tag is kept, removed ones too, in the
+// order of (node, request id), until f fails.
+func (l *TaskList) Each(f func(*Task) error) error {
+	var task *Task // of the operations so far
+	finish := func() error {
+		if task == nil || !task.Exists() { // a review of a task that is not here
+			return nil
+		}
+		return f(task)
 	}
-	for _, op := range m.removals {
-		l.Apply(op)
-	}
-	l.order.Merge(&m.order)
-}
-
-// Rank is that of the order of succession.
-func (l *TaskList) Rank(log Log) int { return l.order.Rank(log) }
-
-// RangeRemovals are the removals by range that cover a dot.
-func (l *TaskList) RangeRemovals(d Dot) []Op {
-	if !l.covered.Has(d) {
+	err := l.store.AllOperations(func(op Op) error {
+		if task == nil || task.Key != op.Task {
+			if err := finish(); err != nil {
+				return err
+			}
+			task = newTask(op.Task)
+		}
+		task.apply(op)
 		return nil
+	})
+	if err != nil {
+		return err
 	}
-	var list []Op
-	for _, op := range l.removals {
-		if RemovesByRange(op, d) {
+	return finish()
+}
+
+// InRemovedRange says whether a removal by range may cover a dot. No is certain.
+func (l *TaskList) InRemovedRange(d Dot) bool { return l.rangesOf(d.Log).has(d.Seq) }
+
+func (l *TaskList) rangesOf(log Log) rangeIndex {
+	x, known := l.removedRanges[log]
+	if !known {
+		list, err := l.store.RemovedRanges(log)
+		l.failed(err)
+		x = newRangeIndex(list)
+		l.removedRanges[log] = x
+	}
+	return x
+}
+
+// removalsByRange are the removals by range that cover a dot, in any order.
+func (l *TaskList) removalsByRange(d Dot) (list []Op) {
+	for _, by := range l.rangesOf(d.Log).covering(d.Seq) {
+		if op := l.rangeRemoval(by); removesByRange(op, d) {
 			list = append(list, op)
 		}
 	}
 	return list
 }
 
-// RemovesByRange says whether a removal's ranges cover a dot.
-func RemovesByRange(op Op, d Dot) bool {
+// rangeRemoval is the removal by range of a dot, the zero Op if none is kept.
+func (l *TaskList) rangeRemoval(d Dot) Op {
+	op, known := l.rangeRemovals[d]
+	if known {
+		return op
+	}
+	op, kept, err := l.store.RangeRemoval(d)
+	l.failed(err)
+	if kept && len(l.rangeRemovals) < maxRangeRemovals {
+		l.rangeRemovals[d] = op
+	}
+	return op
+}
+
+// removesByRange says whether a removal names a range with a dot in it, and may.
+func removesByRange(op Op, d Dot) bool {
 	b, ok := op.Body.(Removal)
-	return ok && slices.ContainsFunc(b.Ranges, func(r Range) bool {
+	return ok && op.allowed() && slices.ContainsFunc(b.Ranges, func(r Range) bool {
 		return r.Log == d.Log && r.First <= d.Seq && d.Seq < r.End
 	})
 }
 
-// Items are all tasks of which a tag was seen, removed ones too, newest first:
-// by (time, node, log, seq) of their lowest dot, descending.
-func (l *TaskList) Items() []Item {
-	type row struct {
-		item Item
-		dot  Dot
+// Place is where a task stands in the list: the time and the dot of its lowest
+// record that is shown.
+type Place struct {
+	Time uint64 // milliseconds since 1970
+	Dot  Dot
+}
+
+// ComparePlaces is the order of the list, oldest first: by time, then by dot.
+func (l *TaskList) ComparePlaces(a, b Place) int {
+	if c := cmp.Compare(a.Time, b.Time); c != 0 {
+		return c
 	}
-	var rows []row
-	for _, t := range l.tasks {
-		if !t.Exists() {
-			continue
-		}
-		it, dot := t.Placed(l)
-		rows = append(rows, row{it, dot})
-	}
-	slices.SortFunc(rows, func(a, b row) int {
-		if c := cmp.Compare(b.item.Time, a.item.Time); c != 0 {
-			return c
-		}
-		return CompareDots(l, b.dot, a.dot)
-	})
-	items := make([]Item, len(rows))
-	for i, r := range rows {
-		items[i] = r.item
-	}
-	return items
+	return CompareDots(l, a.Dot, b.Dot)
 }

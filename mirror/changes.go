@@ -6,13 +6,12 @@ import (
 	"errors"
 	"io"
 
-	badger "github.com/dgraph-io/badger"
-
 	"auditmesh/audit/event"
 	"auditmesh/audit/holdings"
 	"auditmesh/audit/merkle"
 	"auditmesh/audit/segment"
 	"auditmesh/crdt"
+	"auditmesh/mirror/rows"
 )
 
 // Change says that records changed a task, or that changes were missed.
@@ -46,9 +45,9 @@ const (
 // those that a task's life changes (states, events, reasons, review, removal) may
 // stop to fit, and then a change without a task says so; tasks that the others
 // rule out are not told. It reads the logs for itself, so however slow emit is,
-// the fold does not wait; begun is called when nothing from then on will be left
+// the fold does not wait; ready is called when nothing from then on will be left
 // out. It returns nil when ctx ends. What retention takes away is not told.
-func (m *Mirror) Changes(ctx context.Context, f Filter, begun func() error, emit func(Change) error) error {
+func (m *Mirror) Changes(ctx context.Context, f Filter, ready func() error, emit func(Change) error) error {
 	wake, cancel := m.Subscribe()
 	defer cancel()
 	c := changes{m: m, filter: f}
@@ -56,7 +55,7 @@ func (m *Mirror) Changes(ctx context.Context, f Filter, begun func() error, emit
 	if c.at, err = m.folded(); err != nil {
 		return err
 	}
-	if err := begun(); err != nil {
+	if err := ready(); err != nil {
 		return err
 	}
 	for {
@@ -73,17 +72,17 @@ func (m *Mirror) Changes(ctx context.Context, f Filter, begun func() error, emit
 
 // folded is how far each log is folded.
 func (m *Mirror) folded() (vector map[merkle.LogName]uint64, err error) {
-	err = m.read(func(s *store, txn *badger.Txn) error {
-		vector, err = m.vector(s, txn)
+	err = m.read(func(s *snapshot) error {
+		vector, err = m.vector(s)
 		return err
 	})
 	return vector, err
 }
 
-func (m *Mirror) vector(s *store, txn *badger.Txn) (map[merkle.LogName]uint64, error) {
+func (m *Mirror) vector(s *snapshot) (map[merkle.LogName]uint64, error) {
 	vector := make(map[merkle.LogName]uint64)
 	for _, l := range m.holdings.Logs() {
-		c, err := s.cursorOf(txn, l)
+		c, err := cursorOf(s.tx, l)
 		if err != nil {
 			return nil, err
 		}
@@ -159,7 +158,7 @@ func (c *changes) look(ctx context.Context, l holdings.Log, from, end uint64, f 
 	c.looked += end - from
 	r := l.Reader(from)
 	defer r.Close()
-	log := logOf(holdings.NameOf(l))
+	log := rows.LogOf(holdings.NameOf(l))
 	for r.Seq() < end && ctx.Err() == nil {
 		seq := r.Seq()
 		rec, err := r.Next()
@@ -174,7 +173,7 @@ func (c *changes) look(ctx context.Context, l holdings.Log, from, end uint64, f 
 		if err != nil {
 			continue // an unreadable record changes no task
 		}
-		if op, ok := operation(log, seq, e); ok {
+		if op, ok := rows.Operation(log, seq, e); ok {
 			if err := f(ctx, op); err != nil {
 				return err
 			}
@@ -187,7 +186,7 @@ func (c *changes) look(ctx context.Context, l holdings.Log, from, end uint64, f 
 func (c *changes) changed(ctx context.Context, op crdt.Op) error {
 	if removal, ok := op.Body.(crdt.Removal); ok {
 		for _, r := range removal.Ranges {
-			if l, held := c.m.holdings.Log(nameOfLog(r.Log)); held {
+			if l, held := c.m.holdings.Log(rows.NameOf(r.Log)); held {
 				if err := c.look(ctx, l, max(r.First, l.First()), min(r.End, c.at[holdings.NameOf(l)]), c.removed); err != nil {
 					return err
 				}
@@ -221,24 +220,21 @@ func (c *changes) add(task crdt.TaskKey) {
 
 // read makes the changes of the first n of some tasks, of one state of the view.
 func (c *changes) read(keys []crdt.TaskKey) (list []Change, n int, err error) {
-	err = c.m.read(func(s *store, txn *badger.Txn) error {
-		e := newEnv(s, txn)
-		defer e.close()
+	err = c.m.read(func(s *snapshot) error {
 		for bytes := 0; n < len(keys) && bytes < readBytes; {
 			key := keys[n]
 			n++
-			num, ok := s.findNode(key.Node)
-			if !ok {
-				continue
-			}
-			task, err := e.task(taskRef{num, key.Request}, key.Node)
+			task, err := s.list.Task(key)
 			if err != nil {
 				return err
 			}
 			if !task.Exists() {
 				continue // a review came before its task
 			}
-			it := task.Item(e)
+			it, _, err := s.list.Show(task)
+			if err != nil {
+				return err
+			}
 			bytes += bytesOfItem(it)
 			change := Change{Node: key.Node, RequestID: hex.EncodeToString(key.Request[:])}
 			if !c.filter.lasting().Match(it) {
@@ -249,7 +245,7 @@ func (c *changes) read(keys []crdt.TaskKey) (list []Change, n int, err error) {
 			}
 			list = append(list, change)
 		}
-		return e.fail
+		return nil
 	})
 	return list, n, err
 }

@@ -16,9 +16,9 @@ import (
 func (r *replica) subscribe(t *testing.T, f Filter) <-chan Change {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
-	told, begun, done := make(chan Change), make(chan struct{}), make(chan error, 1)
+	told, ready, done := make(chan Change), make(chan struct{}), make(chan error, 1)
 	go func() {
-		done <- r.m.Changes(ctx, f, func() error { close(begun); return nil }, func(c Change) error {
+		done <- r.m.Changes(ctx, f, func() error { close(ready); return nil }, func(c Change) error {
 			select {
 			case told <- c:
 				return nil
@@ -27,7 +27,7 @@ func (r *replica) subscribe(t *testing.T, f Filter) <-chan Change {
 			}
 		})
 	}()
-	<-begun
+	<-ready
 	t.Cleanup(func() {
 		stop()
 		if err := <-done; err != nil {
@@ -145,10 +145,10 @@ func TestChangesAddUp(t *testing.T) {
 		}
 		return err
 	}
-	begun, caughtUp := make(chan struct{}), make(chan struct{})
+	ready, caughtUp := make(chan struct{}), make(chan struct{})
 	done := make(chan error, 1)
 	go func() {
-		done <- r.m.Changes(ctx, Filter{Unreviewed: true}, func() error { defer close(begun); return list() }, func(c Change) error {
+		done <- r.m.Changes(ctx, Filter{Unreviewed: true}, func() error { defer close(ready); return list() }, func(c Change) error {
 			if c.Task == nil {
 				delete(held, c.Node+c.RequestID)
 			} else {
@@ -161,7 +161,7 @@ func TestChangesAddUp(t *testing.T) {
 			return nil
 		})
 	}()
-	<-begun
+	<-ready
 	for i := range 100 {
 		id := event.RequestID{0, byte(i)}
 		switch i % 4 {

@@ -7,8 +7,8 @@ import (
 	"auditmesh/crdt"
 )
 
-// Filter says which tasks are wanted: those that fit every field that is given.
-// The zero value wants all that are present.
+// Filter says which tasks are wanted. Values of one field are alternatives;
+// different fields must all match. The zero value wants all that are present.
 type Filter struct {
 	Nodes    []string // of one of these nodes
 	Agents   []string // whose agent's id begins with one of these, in hex
@@ -61,7 +61,7 @@ func (f Filter) Match(it crdt.Item) bool {
 		return false
 	case len(f.Nodes) > 0 && !slices.Contains(f.Nodes, it.Node):
 		return false
-	case !begins(it.AgentID, f.Agents), !begins(it.MachineID, f.Machines), !begins(it.RequestID, f.Requests):
+	case !hasPrefix(it.AgentID, f.Agents), !hasPrefix(it.MachineID, f.Machines), !hasPrefix(it.RequestID, f.Requests):
 		return false
 	case len(f.States) > 0 && !slices.Contains(f.States, StateOf(it)):
 		return false
@@ -75,8 +75,8 @@ func (f Filter) Match(it crdt.Item) bool {
 	return f.Text == "" || ContainsText(strings.Join(it.Argv, " "), f.Text)
 }
 
-// begins says whether an id begins with one of the wanted, if any are.
-func begins(id string, wanted []string) bool {
+// hasPrefix says whether an id begins with one of the wanted, if any are.
+func hasPrefix(id string, wanted []string) bool {
 	return len(wanted) == 0 || slices.ContainsFunc(wanted, func(w string) bool { return strings.HasPrefix(id, w) })
 }
 

@@ -7,12 +7,12 @@ import (
 	"sync/atomic"
 	"time"
 
-	badger "github.com/dgraph-io/badger"
 	"go.uber.org/zap"
 
 	"auditmesh/audit/holdings"
 	"auditmesh/audit/merkle"
 	"auditmesh/internal/notify"
+	"auditmesh/mirror/rows"
 )
 
 // Mirror folds the holdings into the view and answers questions about it. Run
@@ -30,15 +30,16 @@ type Mirror struct {
 	reached  *reached
 	now      func() time.Time
 
-	stepping   sync.Mutex // held for one step of the fold, or of its undoing
+	stepping   sync.Mutex   // taken for one step of the fold, or of its undoing
+	recent     *recentTasks // guarded by stepping
 	retiring   sync.Mutex
 	retiringTo map[merkle.LogName]uint64 // guarded by retiring: since Open
 
 	writing atomic.Int64 // when the write under way began, in ns since 1970; 0: none is
 
 	mu     sync.RWMutex
-	store  *store // guarded by mu: nil while it is not open
-	closed bool   // guarded by mu
+	store  *rows.Store // guarded by mu: nil while it is not open
+	closed bool        // guarded by mu
 
 	state   sync.Mutex
 	why     error         // guarded by state: why the view is not there or not kept up
@@ -119,22 +120,4 @@ func (m *Mirror) advance(ctx context.Context) error {
 		m.setErr(nil)
 	}
 	return err
-}
-
-// read runs f on one state of the view.
-func (m *Mirror) read(f func(s *store, txn *badger.Txn) error) error {
-	m.awaitOpen()
-	if err := m.stalled(); err != nil {
-		return &unavailableError{err}
-	}
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	if m.store == nil {
-		why := m.Err()
-		if why == nil {
-			why = errOpening
-		}
-		return &unavailableError{why}
-	}
-	return m.store.ds.DB.View(func(txn *badger.Txn) error { return f(m.store, txn) })
 }

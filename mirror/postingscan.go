@@ -1,134 +1,133 @@
 package mirror
 
 import (
+	"cmp"
 	"container/heap"
-	"encoding/binary"
 	"errors"
 	"math"
-	"sort"
+	"slices"
 
-	badger "github.com/dgraph-io/badger"
+	"auditmesh/crdt"
+	"auditmesh/mirror/rows"
 )
 
 // source gives tasks, the greatest bound first.
 type source interface {
 	peek() (bound uint64, ok bool) // of the next
-	take() (taskRef, begin, error) // it with its begin, if that is known and stands, and goes on
+	// take is the next, with its first record if that is known and stands, and goes on.
+	take() (rows.TaskRef, rows.FirstRecord, error)
 	close()
 }
 
-// rowSource are the tasks of one posting.
-type rowSource struct {
-	e  *env
-	p  posting
-	it *badger.Iterator
+// postingSource are the tasks of one posting.
+type postingSource struct {
+	s  *snapshot
+	it *rows.PostingIterator
 }
 
-func newRowSource(e *env, p posting, from uint64) *rowSource {
-	it := e.txn.NewIterator(badger.IteratorOptions{Reverse: true})
-	it.Seek(append(binary.BigEndian.AppendUint64(p.prefix(), from), maxRef[:]...))
-	return &rowSource{e, p, it}
+func newPostingSource(s *snapshot, p rows.Posting, from uint64) *postingSource {
+	return &postingSource{s, s.tx.PostingIterator(p, from)}
 }
 
-// maxRef is behind all refs of one bound.
-var maxRef = [refLen + 1]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
+func (p *postingSource) peek() (uint64, bool) { return p.it.Bound() }
 
-func (s *rowSource) peek() (uint64, bool) {
-	if !s.it.ValidForPrefix(s.p.prefix()) {
-		return 0, false
+func (p *postingSource) take() (rows.TaskRef, rows.FirstRecord, error) {
+	log, task, first, err := p.it.Next()
+	if err != nil {
+		return task, first, err
 	}
-	return binary.BigEndian.Uint64(s.it.Item().Key()[postingPrefix:]), true
+	stands, err := p.s.stands(task, log, first)
+	if !stands {
+		first = rows.FirstRecord{}
+	}
+	return task, first, err
 }
 
-func (s *rowSource) take() (taskRef, begin, error) {
-	r, b, err := s.e.postedTask(s.it.Item())
-	s.it.Next()
-	return r, b, err
-}
+func (p *postingSource) close() { p.it.Close() }
 
-func (s *rowSource) close() { s.it.Close() }
+// openSource are the open tasks.
+type openSource []rows.OpenTask
 
-// listSource are tasks that are known.
-type listSource []bounded
-
-func newListSource(list []bounded, from uint64) *listSource {
-	s := listSource(list[sort.Search(len(list), func(i int) bool { return list[i].bound <= from }):])
+func newOpenSource(list []rows.OpenTask, from uint64) *openSource {
+	list = slices.DeleteFunc(list, func(o rows.OpenTask) bool { return o.Bound > from })
+	slices.SortFunc(list, func(a, b rows.OpenTask) int { return cmp.Compare(b.Bound, a.Bound) })
+	s := openSource(list)
 	return &s
 }
 
-func (s *listSource) peek() (uint64, bool) {
+func (s *openSource) peek() (uint64, bool) {
 	if len(*s) == 0 {
 		return 0, false
 	}
-	return (*s)[0].bound, true
+	return (*s)[0].Bound, true
 }
 
-func (s *listSource) take() (taskRef, begin, error) {
-	r := (*s)[0].task
+func (s *openSource) take() (rows.TaskRef, rows.FirstRecord, error) {
+	r := (*s)[0].Task
 	*s = (*s)[1:]
-	return r, begin{}, nil
+	return r, rows.FirstRecord{}, nil
 }
 
-func (s *listSource) close() {}
+func (s *openSource) close() {}
 
 // postingScan goes through the tasks of some sources, newest first. A task's place
 // is not after its bound, so what was found is next once all that is unread is
 // bounded by less.
 type postingScan struct {
-	e      *env
+	s      *snapshot
 	q      TaskQuery
-	after  *place
+	after  *pageCursor
 	budget int
 
 	sources []source
-	found   waiting
-	seen    map[taskRef]bool
-	cur     waited
+	found   candidates
+	seen    map[rows.TaskRef]bool
+	cur     candidate
 	last    uint64 // the bound of the last
 	fresh   bool   // some were not gone through by the pages before
 	spent   bool
 	err     error
 }
 
-// waited is a task that was found, with the bound at which it was. One whose begin
-// stands is read once it may be next: until then its place has but a time, which
+// candidate is a task that was found, with the bound at which it was. One whose first
+// record stands is read once it may be next: until then its place has but a time, which
 // is not before that of the task's.
-type waited struct {
-	listed
+type candidate struct {
+	listedTask
 	bound  uint64
-	task   taskRef
+	task   rows.TaskRef
 	unread bool
 }
 
-// waiting is a heap of them, the newest place at the top, what is unread before
+// candidates is a heap of them, the newest place at the top, what is unread before
 // what is of the same time.
-type waiting struct {
-	e    *env
-	list []waited
+type candidates struct {
+	s    *snapshot
+	list []candidate
 }
 
-func (w *waiting) Len() int { return len(w.list) }
-func (w *waiting) Less(i, j int) bool {
+func (w *candidates) Len() int { return len(w.list) }
+func (w *candidates) Less(i, j int) bool {
 	a, b := w.list[i], w.list[j]
 	if a.place.Time == b.place.Time && a.unread != b.unread {
 		return a.unread
 	}
-	return w.e.comparePlaces(a.place, b.place) > 0
+	return w.s.list.ComparePlaces(a.place, b.place) > 0
 }
-func (w *waiting) Swap(i, j int) { w.list[i], w.list[j] = w.list[j], w.list[i] }
-func (w *waiting) Push(x any)    { w.list = append(w.list, x.(waited)) }
-func (w *waiting) Pop() any {
+func (w *candidates) Swap(i, j int) { w.list[i], w.list[j] = w.list[j], w.list[i] }
+func (w *candidates) Push(x any)    { w.list = append(w.list, x.(candidate)) }
+func (w *candidates) Pop() any {
 	last := w.list[len(w.list)-1]
 	w.list = w.list[:len(w.list)-1]
 	return last
 }
 
-func newPostingScan(e *env, q TaskQuery, after *place, budget int, sources ...source) *postingScan {
-	return &postingScan{e: e, q: q, after: after, budget: budget, sources: sources, seen: make(map[taskRef]bool), found: waiting{e: e}}
+func newPostingScan(s *snapshot, q TaskQuery, after *pageCursor, budget int, sources ...source) *postingScan {
+	return &postingScan{s: s, q: q, after: after, budget: budget, sources: sources, seen: make(map[rows.TaskRef]bool), found: candidates{s: s}}
 }
 
 // startOf is the bound from which the sources of a page are read.
-func startOf(after *place) uint64 {
+func startOf(after *pageCursor) uint64 {
 	if after != nil && after.From > 0 {
 		return after.From
 	}
@@ -137,41 +136,41 @@ func startOf(after *place) uint64 {
 
 // unread is the source with the greatest bound, false if none has any that could
 // matter.
-func (s *postingScan) unread() (which source, bound uint64, ok bool) {
-	for _, src := range s.sources {
-		if b, some := src.peek(); some && b >= s.q.Since && (!ok || b > bound) {
+func (p *postingScan) unread() (which source, bound uint64, ok bool) {
+	for _, src := range p.sources {
+		if b, some := src.peek(); some && b >= p.q.Since && (!ok || b > bound) {
 			which, bound, ok = src, b, true
 		}
 	}
 	return which, bound, ok
 }
 
-func (s *postingScan) next() bool {
-	for s.err == nil {
-		which, bound, more := s.unread()
-		if s.found.Len() > 0 && (!more || s.found.list[0].place.Time > bound) {
-			x := heap.Pop(&s.found).(waited)
+func (p *postingScan) next() bool {
+	for p.err == nil {
+		which, bound, more := p.unread()
+		if p.found.Len() > 0 && (!more || p.found.list[0].place.Time > bound) {
+			x := heap.Pop(&p.found).(candidate)
 			if !x.unread {
-				s.cur = x
+				p.cur = x
 				return true
 			}
-			s.err = s.read(x.task, x.bound)
+			p.err = p.read(x.task, x.bound)
 			continue
 		}
 		if !more {
 			return false
 		}
-		if s.budget <= 0 {
+		if p.budget <= 0 {
 			// A bound is gone through whole: a place cannot say more.
-			if s.spent = s.fresh && bound < s.last; !s.spent {
-				s.err = errTied
+			if p.spent = p.fresh && bound < p.last; !p.spent {
+				p.err = errTied
 			}
 			return false
 		}
-		s.budget--
-		s.fresh = s.fresh || s.after == nil || bound < s.after.Time
-		s.last = bound
-		s.err = s.take(which, bound)
+		p.budget--
+		p.fresh = p.fresh || p.after == nil || bound < p.after.Time
+		p.last = bound
+		p.err = p.take(which, bound)
 	}
 	return false
 }
@@ -181,56 +180,56 @@ func (s *postingScan) next() bool {
 var errTied = errors.New("too many postings of one bound")
 
 // take reads the next of a source.
-func (s *postingScan) take(which source, bound uint64) error {
-	r, b, err := which.take()
-	if err != nil || s.seen[r] {
+func (p *postingScan) take(which source, bound uint64) error {
+	r, first, err := which.take()
+	if err != nil || p.seen[r] {
 		return err
 	}
-	s.seen[r] = true
-	if b.known {
-		heap.Push(&s.found, waited{listed{place: place{Time: b.bound}}, bound, r, true})
+	p.seen[r] = true
+	if first.Known {
+		heap.Push(&p.found, candidate{listedTask{place: crdt.Place{Time: first.Bound}}, bound, r, true})
 		return nil
 	}
-	return s.read(r, bound)
+	return p.read(r, bound)
 }
 
 // read reads a task that was found at a bound.
-func (s *postingScan) read(r taskRef, bound uint64) error {
-	x, err := s.e.listed(r)
-	if err != nil || x == nil || !s.q.Match(x.item) || s.after != nil && !s.e.isAfter(s.q, x.place, *s.after) {
+func (p *postingScan) read(r rows.TaskRef, bound uint64) error {
+	x, err := p.s.listed(r)
+	if err != nil || x == nil || !p.q.Match(x.item) || p.after != nil && !p.s.isAfter(p.q, x.place, p.after.Place) {
 		return err
 	}
-	heap.Push(&s.found, waited{listed: *x, bound: bound})
+	heap.Push(&p.found, candidate{listedTask: *x, bound: bound})
 	return nil
 }
 
-func (s *postingScan) at() listed { return s.cur.listed }
+func (p *postingScan) at() listedTask { return p.cur.listedTask }
 
 // from is the bound at which a later page begins to read, if cur is not on this.
-func (s *postingScan) from() uint64 {
-	_, from, _ := s.unread()
-	for _, x := range append(s.found.list, s.cur) {
+func (p *postingScan) from() uint64 {
+	_, from, _ := p.unread()
+	for _, x := range append(p.found.list, p.cur) {
 		from = max(from, x.bound)
 	}
 	return from
 }
 
 // stopped is the place behind all that was gone through, nil at the end.
-func (s *postingScan) stopped() (*place, error) {
-	if !s.spent || s.err != nil {
-		return nil, s.err
+func (p *postingScan) stopped() (*pageCursor, error) {
+	if !p.spent || p.err != nil {
+		return nil, p.err
 	}
-	_, bound, _ := s.unread()
-	p := place{Time: bound + 1} // behind all of its time: no dot is as low as the zero one
-	for _, x := range s.found.list {
-		p.From = max(p.From, x.bound)
+	_, bound, _ := p.unread()
+	end := pageCursor{Place: crdt.Place{Time: bound + 1}} // behind all of its time: no dot is as low as the zero one
+	for _, x := range p.found.list {
+		end.From = max(end.From, x.bound)
 	}
-	p.From = max(p.From, bound)
-	return &p, nil
+	end.From = max(end.From, bound)
+	return &end, nil
 }
 
-func (s *postingScan) close() {
-	for _, src := range s.sources {
+func (p *postingScan) close() {
+	for _, src := range p.sources {
 		src.close()
 	}
 }

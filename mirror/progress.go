@@ -3,11 +3,12 @@ package mirror
 import (
 	"time"
 
-	badger "github.com/dgraph-io/badger"
 	"go.uber.org/zap"
 
+	"auditmesh/audit/holdings"
 	"auditmesh/audit/merkle"
 	"auditmesh/audit/segment"
+	"auditmesh/mirror/rows"
 )
 
 // ManyUnfolded is from how many records on that are held and not in the view the
@@ -38,6 +39,21 @@ func (r *round) close() {
 	}
 }
 
+// readerAt is a reader of a log at a record: the one of the step before, if it
+// stands there.
+func (r *round) readerAt(log holdings.Log, seq uint64) *segment.Reader {
+	name := holdings.NameOf(log)
+	reader := r.readers[name]
+	if reader == nil || reader.Seq() != seq {
+		if reader != nil {
+			reader.Close()
+		}
+		reader = log.Reader(seq)
+		r.readers[name] = reader
+	}
+	return reader
+}
+
 // progress logs how far a round is, if it is time to and the view is behind.
 func (m *Mirror) progress(r *round, now time.Time) error {
 	passed := now.Sub(r.said)
@@ -45,8 +61,8 @@ func (m *Mirror) progress(r *round, now time.Time) error {
 		return nil
 	}
 	var left uint64
-	err := m.store.ds.DB.View(func(txn *badger.Txn) (err error) {
-		left, err = m.unfolded(m.store, txn)
+	err := m.store.View(func(tx *rows.Tx) (err error) {
+		left, err = m.unfolded(tx)
 		return err
 	})
 	if err != nil {
@@ -67,9 +83,9 @@ func (m *Mirror) progress(r *round, now time.Time) error {
 }
 
 // unfolded counts the records that are held and not in a transaction's view.
-func (m *Mirror) unfolded(s *store, txn *badger.Txn) (n uint64, err error) {
+func (m *Mirror) unfolded(tx *rows.Tx) (n uint64, err error) {
 	for _, l := range m.holdings.Logs() {
-		c, err := s.cursorOf(txn, l)
+		c, err := cursorOf(tx, l)
 		if err != nil {
 			return n, err
 		}

@@ -10,13 +10,13 @@ import (
 	"testing"
 	"time"
 
-	badger "github.com/dgraph-io/badger"
 	"pgregory.net/rapid"
 
 	"auditmesh/audit/event"
 	"auditmesh/audit/holdings"
 	"auditmesh/audit/segment"
 	"auditmesh/crdt"
+	"auditmesh/crdt/crdttest"
 )
 
 // population makes two replicas with tasks of all kinds, many at the same time.
@@ -196,24 +196,9 @@ func withTies(t *testing.T) *replica {
 
 func filtersAgainstNaive(t *testing.T, r *replica) {
 	var all []crdt.Item
-	places := make(map[string]place)
-	if err := r.m.read(func(s *store, txn *badger.Txn) error {
-		e := newEnv(s, txn)
-		defer e.close()
-		for _, node := range s.allNodes() {
-			if err := e.eachTask(node, func(task *crdt.Task) error {
-				it, dot := task.Placed(e)
-				all = append(all, it)
-				places[it.RequestID+it.Node] = place{Time: it.Time, Dot: dot}
-				return nil
-			}); err != nil {
-				return err
-			}
-		}
-		slices.SortFunc(all, func(a, b crdt.Item) int { // newest first
-			return e.comparePlaces(places[b.RequestID+b.Node], places[a.RequestID+a.Node])
-		})
-		return e.fail
+	if err := r.m.read(func(s *snapshot) (err error) {
+		all, err = crdttest.Newest(s.list)
+		return err
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -346,10 +331,8 @@ func TestScanFor(t *testing.T) {
 		"running, successor":  {successor, TaskQuery{Filter: Filter{States: []string{StateRunning}}}, &timeScan{}},
 		"agent, and a reason": {plain, TaskQuery{Filter: Filter{Agents: []string{"0"}, Reasons: []string{"none"}}}, &postingScan{}},
 	} {
-		err := c.r.m.read(func(s *store, txn *badger.Txn) error {
-			e := newEnv(s, txn)
-			defer e.close()
-			scan, err := c.r.m.scanFor(e, c.q, nil)
+		err := c.r.m.read(func(s *snapshot) error {
+			scan, err := c.r.m.scanFor(s, c.q, nil)
 			if err == nil {
 				if got, want := fmt.Sprintf("%T", scan), fmt.Sprintf("%T", c.want); got != want {
 					t.Errorf("%s: %s, want %s", name, got, want)

@@ -8,13 +8,12 @@ import (
 	"slices"
 	"strings"
 
-	badger "github.com/dgraph-io/badger"
-
 	"auditmesh/audit/event"
 	"auditmesh/audit/holdings"
 	"auditmesh/audit/merkle"
 	"auditmesh/audit/segment"
 	"auditmesh/crdt"
+	"auditmesh/mirror/rows"
 )
 
 // RecordRef is where a record stands, and its recorded time.
@@ -29,20 +28,18 @@ type RecordRef struct {
 // follower goes on. It goes back as far as it must, until ctx ends.
 func (m *Mirror) Newest(ctx context.Context, f Filter, limit int) (refs []RecordRef, vector map[merkle.LogName]uint64, err error) {
 	lines := blocks{m.holdings, make(map[merkle.LogName]block)}
-	err = m.read(func(s *store, txn *badger.Txn) error {
-		if vector, err = m.vector(s, txn); err != nil {
+	err = m.read(func(s *snapshot) error {
+		if vector, err = m.vector(s); err != nil {
 			return err
 		}
-		e := newEnv(s, txn)
-		defer e.close()
-		rows := newTimeRows(e, TaskQuery{Filter: f}, nil)
-		defer rows.close()
+		scan := newTimeRows(s, TaskQuery{Filter: f}, nil)
+		defer scan.close()
 		for len(refs) < limit {
-			row, ok, err := rows.next()
+			row, ok, err := scan.next()
 			if err := errors.Join(err, ctx.Err()); err != nil || !ok {
 				return err
 			}
-			ref := RecordRef{nameOfLog(row.place.Dot.Log), row.place.Dot.Seq, row.place.Time}
+			ref := RecordRef{rows.NameOf(row.place.Dot.Log), row.place.Dot.Seq, row.place.Time}
 			if len(f.Nodes) > 0 && !slices.Contains(f.Nodes, ref.Log.Peer) {
 				continue
 			}
@@ -85,7 +82,7 @@ func (f Filter) MatchRecord(log merkle.LogName, time uint64, line []byte) bool {
 	text := string(line)
 	if e, err := event.Decode(line); err == nil {
 		name = e.Name()
-		op, ok := operation(logOf(log), 0, e)
+		op, ok := rows.Operation(rows.LogOf(log), 0, e)
 		if ok && op.Task != (crdt.TaskKey{}) {
 			it.RequestID = hex.EncodeToString(op.Task.Request[:])
 		}
@@ -101,7 +98,7 @@ func (f Filter) MatchRecord(log merkle.LogName, time uint64, line []byte) bool {
 			reason = b.Reason
 		}
 	}
-	return begins(it.AgentID, f.Agents) && begins(it.MachineID, f.Machines) && begins(it.RequestID, f.Requests) &&
+	return hasPrefix(it.AgentID, f.Agents) && hasPrefix(it.MachineID, f.Machines) && hasPrefix(it.RequestID, f.Requests) &&
 		(len(f.Events) == 0 || slices.Contains(f.Events, name)) && (len(f.Reasons) == 0 || slices.Contains(f.Reasons, reason)) &&
 		(f.Text == "" || ContainsText(text, f.Text))
 }

@@ -1,8 +1,6 @@
 package mirror
 
 import (
-	badger "github.com/dgraph-io/badger"
-
 	"auditmesh/crdt"
 )
 
@@ -18,11 +16,10 @@ type Reviewable struct {
 // Reviewables finds the tasks whose request id begins with prefix, with what is
 // there of the register field. At most limit.
 func (m *Mirror) Reviewables(prefix, field string, limit int) (list []Reviewable, err error) {
-	err = m.read(func(s *store, txn *badger.Txn) error {
-		e := newEnv(s, txn)
-		defer e.close()
-		return e.tasksWith(prefix, limit, func(t *crdt.Task) {
-			list = append(list, Reviewable{t.Key, t.ReviewMarks(e), t.NoteWrites(e, field)})
+	err = m.read(func(s *snapshot) error {
+		return s.tasksWith(prefix, limit, func(t *crdt.Task) error {
+			list = append(list, Reviewable{t.Key, t.ReviewMarks(s.list), t.NoteWrites(s.list, field)})
+			return nil
 		})
 	})
 	return list, err

@@ -3,66 +3,67 @@ package mirror
 import (
 	"slices"
 
-	badger "github.com/dgraph-io/badger"
-
 	"auditmesh/crdt"
+	"auditmesh/mirror/rows"
 )
 
 // timeRows goes through the records in the order of the list: by time, and those
-// of one time by their dots, in which the numbers of the logs in the keys are not.
-// What is of one time is put in order in memory if it is little. Else each of its
-// logs is gone through after the other.
+// of one time by their dots. The rows of one time are in the order of the numbers
+// of their logs, which is another. So what is of one time is put in order in memory
+// if it is little; else its logs are gone through one after the other.
 type timeRows struct {
-	e            *env
-	it           *badger.Iterator
+	s            *snapshot
+	it           *rows.TimeIterator
 	oldest       bool
-	since, until uint64 // [since, until); an until of 0 bounds nothing
-	after        *place // nil: from the beginning
+	since, until uint64      // [since, until); an until of 0 bounds nothing
+	after        *crdt.Place // nil: from the first on
 
-	time uint64      // the present
-	tied []timeRow   // of the present time, in order
-	logs []logNumber // of the present time, in order, the first under the iterator
+	time uint64           // the present
+	tied []timeRow        // of the present time, in order
+	logs []rows.LogNumber // of the present time, in order, the first under the iterator
 }
 
 // timeRow is a record in the order of time.
 type timeRow struct {
-	place place
-	log   logNumber
-	task  taskRef // if it is a tag of one
-	begin begin   // of the task
+	place crdt.Place
+	log   rows.LogNumber
+	task  rows.TaskRef     // if it is a tag of one
+	first rows.FirstRecord // of the task
 	isTag bool
 }
 
 // maxTied is how many records of one time are put in order in memory.
 const maxTied = 256
 
-func newTimeRows(e *env, q TaskQuery, after *place) *timeRows {
-	r := &timeRows{e: e, oldest: q.Oldest, since: q.Since, until: q.Until, after: after}
-	r.it = e.txn.NewIterator(badger.IteratorOptions{Reverse: !q.Oldest})
-	r.it.Seek(r.start())
+func newTimeRows(s *snapshot, q TaskQuery, after *crdt.Place) *timeRows {
+	r := &timeRows{s: s, oldest: q.Oldest, since: q.Since, until: q.Until, after: after}
+	r.it = s.tx.TimeIterator(!q.Oldest)
+	r.start()
 	return r
 }
 
 // close frees the iterator, before the transaction ends.
 func (r *timeRows) close() { r.it.Close() }
 
-// start is the key from which the rows are read.
-func (r *timeRows) start() []byte {
+// start goes to where the rows are read from.
+func (r *timeRows) start() {
 	if r.oldest {
 		from := r.since
 		if r.after != nil {
 			from = max(from, r.after.Time)
 		}
-		return keyOf(rowTime, from)
+		r.it.SeekTime(from)
+		return
 	}
 	end := r.until
 	if r.after != nil && r.after.Time < 1<<64-1 && (end == 0 || r.after.Time < end) {
 		end = r.after.Time + 1 // there may be more of its time
 	}
 	if end == 0 {
-		return []byte{rowTime + 1}
+		r.it.SeekLast()
+	} else {
+		r.it.SeekTime(end)
 	}
-	return keyOf(rowTime, end)
 }
 
 // next is the next row, false behind the last.
@@ -72,124 +73,97 @@ func (r *timeRows) next() (timeRow, bool, error) {
 		case len(r.tied) > 0:
 			row := r.tied[0]
 			r.tied = r.tied[1:]
-			return row, true, r.e.fail
+			return row, true, r.s.list.Err()
 		case len(r.logs) > 0:
-			if key, ok := r.key(); ok && binaryTime(key) == r.time && parseRef(key[9:]).log == r.logs[0] {
-				row, err := r.row(key)
+			if time, at, ok := r.at(); ok && time == r.time && at.Log == r.logs[0] {
+				row, err := r.row(time, at)
 				r.it.Next()
 				return row, true, err
 			}
 			r.logs = r.logs[1:]
 			r.toLog()
 		default:
-			if more, err := r.group(); !more || err != nil {
+			if more, err := r.nextTime(); !more || err != nil {
 				return timeRow{}, false, err
 			}
 		}
 	}
 }
 
-// key is the key at the iterator, false behind the last that may be wanted.
-func (r *timeRows) key() ([]byte, bool) {
-	for ; r.it.Valid(); r.it.Next() {
-		key := r.it.Item().Key()
-		if key[0] != rowTime {
-			if r.oldest || key[0] < rowTime {
-				return nil, false
-			}
-			continue // at the start, backwards
-		}
-		at := binaryTime(key)
-		if r.oldest && r.until > 0 && at >= r.until || !r.oldest && at < r.since {
-			return nil, false
-		}
-		return key, true
+// at is the record at the iterator, false behind the last that may be wanted.
+func (r *timeRows) at() (time uint64, at rows.Ref, ok bool) {
+	time, at, ok = r.it.At()
+	if r.oldest && r.until > 0 && time >= r.until || !r.oldest && time < r.since {
+		return 0, at, false
 	}
-	return nil, false
+	return time, at, ok
 }
 
 // row reads the row at the iterator.
-func (r *timeRows) row(key []byte) (row timeRow, err error) {
-	at := parseRef(key[9:])
-	row.log = at.log
-	row.place = place{Time: binaryTime(key), Dot: crdt.Dot{Log: r.e.s.logByNumber(at.log), Seq: at.seq}}
-	err = r.it.Item().Value(func(v []byte) error {
-		row.task, row.begin, row.isTag = r.e.s.timeTag(at, row.place.Time, v)
-		return nil
-	})
+func (r *timeRows) row(time uint64, at rows.Ref) (row timeRow, err error) {
+	row.log = at.Log
+	row.place = crdt.Place{Time: time, Dot: crdt.Dot{Log: r.s.tx.Store().Log(at.Log), Seq: at.Seq}}
+	row.task, row.first, row.isTag, err = r.it.Tag()
 	return row, err
 }
 
-// group goes on to the next time, and says whether there is one.
-func (r *timeRows) group() (bool, error) {
-	key, ok := r.key()
+// nextTime goes on to the next time, and says whether there is one.
+func (r *timeRows) nextTime() (bool, error) {
+	time, at, ok := r.at()
 	if !ok {
-		return false, r.e.fail
+		return false, r.s.list.Err()
 	}
-	r.time = binaryTime(key)
-	for n := 0; ok && binaryTime(key) == r.time; n++ {
+	r.time = time
+	for n := 0; ok && time == r.time; n++ {
 		if n == maxTied {
 			r.split()
-			return true, r.e.fail
+			return true, r.s.list.Err()
 		}
-		row, err := r.row(key)
+		row, err := r.row(time, at)
 		if err != nil {
 			return false, err
 		}
 		r.tied = append(r.tied, row)
 		r.it.Next()
-		key, ok = r.key()
+		time, at, ok = r.at()
 	}
 	slices.SortFunc(r.tied, func(a, b timeRow) int { return r.compare(a.place.Dot, b.place.Dot) })
 	if r.after != nil && r.after.Time == r.time {
 		r.tied = slices.DeleteFunc(r.tied, func(x timeRow) bool { return r.compare(x.place.Dot, r.after.Dot) <= 0 })
 	}
-	return true, r.e.fail
+	return true, r.s.list.Err()
 }
 
 // compare is the order in which dots of one time are given.
 func (r *timeRows) compare(a, b crdt.Dot) int {
 	if r.oldest {
-		return r.e.compareDots(a, b)
+		return crdt.CompareDots(r.s.list, a, b)
 	}
-	return r.e.compareDots(b, a)
+	return crdt.CompareDots(r.s.list, b, a)
 }
 
 // split finds the logs that have records of the present time, and goes to the
 // first of them.
 func (r *timeRows) split() {
 	r.tied = nil
-	seek := func(behind logNumber) { // all of one log, as the iterator goes
-		if r.oldest {
-			behind++
+	r.it.SeekInto(r.time)
+	for time, at, ok := r.at(); ok && time == r.time; time, at, ok = r.at() {
+		if !r.isPast(at.Log) {
+			r.logs = append(r.logs, at.Log)
 		}
-		r.it.Seek(keyOf(rowTime, r.time, behind))
+		r.it.SeekBehindLog(r.time, at.Log)
 	}
-	r.it.Seek(r.edge(r.time))
-	for key, ok := r.key(); ok && binaryTime(key) == r.time; key, ok = r.key() {
-		log := parseRef(key[9:]).log
-		if !r.isPast(log) {
-			r.logs = append(r.logs, log)
-		}
-		seek(log)
-	}
-	slices.SortFunc(r.logs, func(a, b logNumber) int {
-		return r.compare(crdt.Dot{Log: r.e.s.logByNumber(a)}, crdt.Dot{Log: r.e.s.logByNumber(b)})
+	slices.SortFunc(r.logs, func(a, b rows.LogNumber) int {
+		return r.compare(crdt.Dot{Log: r.log(a)}, crdt.Dot{Log: r.log(b)})
 	})
 	r.toLog()
 }
 
-// edge is before all rows of a time, as the iterator goes.
-func (r *timeRows) edge(time uint64) []byte {
-	if r.oldest {
-		return keyOf(rowTime, time)
-	}
-	return append(keyOf(rowTime, time), maxRef[:]...)
-}
+func (r *timeRows) log(n rows.LogNumber) crdt.Log { return r.s.tx.Store().Log(n) }
 
 // isPast says whether all that a log has of the present time was before the cursor.
-func (r *timeRows) isPast(n logNumber) bool {
-	log := r.e.s.logByNumber(n)
+func (r *timeRows) isPast(n rows.LogNumber) bool {
+	log := r.log(n)
 	if r.after == nil || r.after.Time != r.time {
 		return false
 	}
@@ -203,21 +177,17 @@ func (r *timeRows) isPast(n logNumber) bool {
 // present time if no log is left.
 func (r *timeRows) toLog() {
 	if len(r.logs) == 0 {
-		if r.oldest {
-			r.it.Seek(append(keyOf(rowTime, r.time), maxRef[:]...))
-		} else {
-			r.it.Seek(keyOf(rowTime, r.time))
-		}
+		r.it.SeekBehind(r.time)
 		return
 	}
 	seq := ^uint64(0)
 	if r.oldest {
 		seq = 0
 	}
-	if r.after != nil && r.after.Time == r.time && r.after.Dot.Log == r.e.s.logByNumber(r.logs[0]) {
+	if r.after != nil && r.after.Time == r.time && r.after.Dot.Log == r.log(r.logs[0]) {
 		if seq = r.after.Dot.Seq + 1; !r.oldest {
 			seq -= 2
 		}
 	}
-	r.it.Seek(keyOf(rowTime, r.time, ref{r.logs[0], seq}))
+	r.it.SeekRecord(r.time, rows.Ref{Log: r.logs[0], Seq: seq})
 }

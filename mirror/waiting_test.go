@@ -6,10 +6,7 @@ import (
 	"testing"
 	"time"
 
-	badger "github.com/dgraph-io/badger"
-
 	"auditmesh/audit/event"
-	"auditmesh/crdt"
 )
 
 // answers fails the test if f does not return, though a writer is stuck.
@@ -43,9 +40,10 @@ func TestStatusWaitsForNoWriter(t *testing.T) {
 	r.reopen(t)
 	r.m.stepping.Lock()
 	r.m.mu.Lock()
-	r.m.store.mu.Lock()
+	store := r.m.store
+	r.m.store = nil // nothing of it is asked: its own locks are those of a stuck writer too
 	defer func() {
-		r.m.store.mu.Unlock()
+		r.m.store = store
 		r.m.mu.Unlock()
 		r.m.stepping.Unlock()
 	}()
@@ -73,47 +71,6 @@ func TestStatusOverRebuild(t *testing.T) {
 	r.fold(t)
 	if l := mustStatus(t, r).Logs[0]; l.Folded != 1 || l.LastTime != 1000 || l.Most != 1000 || !l.Received.Equal(at) {
 		t.Errorf("after the fold: %+v", l)
-	}
-}
-
-// Numbers are there for whoever reads a step's rows, and gone if its commit
-// fails; nobody who looks one up waits for the commit.
-func TestCommitGivesNumbers(t *testing.T) {
-	r := newReplica(t, 1)
-	r.append(t, request(1, 1000, "ls"))
-	r.fold(t)
-	s := r.m.store
-	l := crdt.Log{Node: "another"}
-	for _, fails := range []bool{true, false} {
-		txn := s.ds.DB.NewTransaction(true)
-		var met fresh
-		num, err := s.logNumber(txn, l, &met)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := s.nodeNumber(txn, l.Node, &met); err != nil {
-			t.Fatal(err)
-		}
-		if fails { // what it read was written by another meanwhile
-			if _, err := txn.Get([]byte{rowSchema}); err != nil {
-				t.Fatal(err)
-			}
-			if err := s.ds.DB.Update(func(other *badger.Txn) error { return other.Set([]byte{rowSchema}, []byte(schemaVersion)) }); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := s.commit(txn, met); fails != errors.Is(err, badger.ErrConflict) {
-			t.Fatal(err)
-		}
-		got, ok := s.findLog(l)
-		node, known := s.findNode(l.Node)
-		if ok == fails || known == fails || !fails && (got != num || s.nodeByNumber(node) != l.Node || s.logByNumber(num) != l) {
-			t.Errorf("failed %v: log %d %v, node %d %v", fails, got, ok, node, known)
-		}
-	}
-	r.reopen(t)
-	if _, ok := r.m.store.findLog(l); !ok {
-		t.Error("the number is not in the database")
 	}
 }
 

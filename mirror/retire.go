@@ -7,6 +7,7 @@ import (
 
 	"auditmesh/audit/holdings"
 	"auditmesh/audit/merkle"
+	"auditmesh/mirror/rows"
 )
 
 // Retire removes the segments of a log whose records are all before the record
@@ -26,7 +27,7 @@ func (m *Mirror) Retire(ctx context.Context, name merkle.LogName, first uint64) 
 	}
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	if m.store == nil || m.store.broken.Load() {
+	if m.store == nil || m.store.Broken() {
 		return m.retireUnseen(log, name, first)
 	}
 	m.retiring.Lock()
@@ -37,7 +38,7 @@ func (m *Mirror) Retire(ctx context.Context, name merkle.LogName, first uint64) 
 			return err
 		}
 		var err error
-		if more, err = m.unfoldStep(log, first); errors.Is(err, errNotFolded) {
+		if more, err = m.undoStep(log, first); errors.Is(err, errNotFolded) {
 			return nil
 		} else if err != nil {
 			return fmt.Errorf("take the records of %s before %d out of the view: %w", name, first, err)
@@ -56,15 +57,18 @@ func (m *Mirror) retireUnseen(log holdings.Log, name merkle.LogName, first uint6
 	return log.Retire(first)
 }
 
-// unfoldStep takes the next records before first out of the view, and says
+// undoStep takes the next records before first out of the view, and says
 // whether there may be more.
-func (m *Mirror) unfoldStep(log holdings.Log, first uint64) (bool, error) {
+func (m *Mirror) undoStep(log holdings.Log, first uint64) (bool, error) {
 	m.stepping.Lock()
 	defer m.stepping.Unlock()
-	return m.sized(func(records int) (bool, error) {
-		txn := m.store.ds.DB.NewTransaction(true)
-		defer txn.Discard()
-		cur, err := m.store.cursorOf(txn, log)
+	return withFewer(func(records int) (bool, error) {
+		step, err := m.store.Undo(rows.LogOf(holdings.NameOf(log)))
+		if err != nil {
+			return false, err
+		}
+		defer step.Discard()
+		cur, err := cursorOf(step.Tx, log)
 		if err != nil {
 			return false, err
 		}
@@ -76,19 +80,14 @@ func (m *Mirror) unfoldStep(log holdings.Log, first uint64) (bool, error) {
 		}
 		r := log.Reader(cur.First)
 		defer r.Close()
-		f := folder{s: m.store, txn: txn, log: logOf(holdings.NameOf(log)), cur: cur, undo: true}
+		f := newFolder(step, cur, m.recent)
 		if err := f.run(r, first, records); err != nil {
 			return false, err
 		}
-		if err := m.store.commit(txn, f.met); err != nil {
+		if err := step.Commit(); err != nil {
 			return false, err
 		}
 		m.reached.set(holdings.NameOf(log), f.cur, m.now())
-		for _, rows := range f.later {
-			if err := m.store.putAll(rows, true); err != nil {
-				return false, err
-			}
-		}
 		return true, nil
 	})
 }

@@ -1,4 +1,4 @@
-package mirror
+package rows
 
 import (
 	"encoding/binary"
@@ -48,7 +48,7 @@ func encodeTag(op crdt.Op) []byte {
 	case crdt.Application:
 		return appendText(head(tagApplication), b.Name)
 	}
-	panic(fmt.Sprintf("mirror: %T is no tag", op.Body)) // IsTag says which are
+	panic(fmt.Sprintf("rows: %T is no tag", op.Body)) // IsTag says which are
 }
 
 func appendDescription(dst []byte, agent, machine [32]byte, argv []string) []byte {

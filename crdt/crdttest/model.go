@@ -1,50 +1,55 @@
-package crdt
+package crdttest
 
 import (
 	"errors"
 	"fmt"
 	"reflect"
 	"slices"
+
+	"auditmesh/crdt"
 )
 
-// The naive model is the set of all operations; what shows is worked out by
-// looking at every one of them, with nothing kept.
-type model []Op
+// Model is the set of all operations. What they must show is worked out naively:
+// each answer looks at every operation, and nothing is kept.
+type Model []crdt.Op
 
-func (m model) rank(l Log) int {
-	seen := []Log{l}
+func (m Model) rank(l crdt.Log) int {
+	seen := []crdt.Log{l}
 	for {
-		var found *Op
+		var found *crdt.Op
 		for _, op := range m {
-			s, ok := op.Body.(Succession)
+			s, ok := op.Body.(crdt.Succession)
 			if ok && op.Dot.Log == l && s.Old.Node == l.Node && s.Old != l && (found == nil || op.Dot.Seq < found.Dot.Seq) {
 				found = &op
 			}
 		}
-		if found == nil || slices.Contains(seen, found.Body.(Succession).Old) {
+		if found == nil || slices.Contains(seen, found.Body.(crdt.Succession).Old) {
 			return len(seen) - 1
 		}
-		l = found.Body.(Succession).Old
+		l = found.Body.(crdt.Succession).Old
 		seen = append(seen, l)
 	}
 }
 
-func (m model) less(a, b Dot) bool {
-	key := func(d Dot) string { return fmt.Sprintf("%s %03d %x %03d", d.Node, m.rank(d.Log), d.ID, d.Seq) }
+func (m Model) less(a, b crdt.Dot) bool {
+	key := func(d crdt.Dot) string { return fmt.Sprintf("%s %03d %x %03d", d.Node, m.rank(d.Log), d.ID, d.Seq) }
 	return key(a) < key(b)
 }
 
-func (m model) isRemoved(tag Op) bool {
+func (m Model) isRemoved(tag crdt.Op) bool {
 	for _, op := range m {
-		r, ok := op.Body.(Removal)
+		r, ok := op.Body.(crdt.Removal)
 		if !ok || op.Dot.Node != tag.Dot.Node {
 			continue
 		}
 		if len(r.Ranges) == 0 && op.Task == tag.Task && op.Dot.Log == tag.Dot.Log && tag.Dot.Seq < op.Dot.Seq {
 			return true
 		}
+		if slices.ContainsFunc(r.Ranges, func(x crdt.Range) bool { return x.Log.Node != op.Dot.Node }) {
+			continue // it may not name another node's records, and does nothing
+		}
 		for _, x := range r.Ranges {
-			if x.Log == tag.Dot.Log && x.First <= tag.Dot.Seq && tag.Dot.Seq < x.End && x.Log.Node == op.Dot.Node {
+			if x.Log == tag.Dot.Log && x.First <= tag.Dot.Seq && tag.Dot.Seq < x.End {
 				return true
 			}
 		}
@@ -55,19 +60,19 @@ func (m model) isRemoved(tag Op) bool {
 type shown struct {
 	present     bool
 	time        uint64
-	state       State
+	state       crdt.State
 	timeout     uint32
 	end         string
 	warnings    int
-	reviewState State
+	reviewState crdt.State
 	reviewBy    string
 	note, prio  string
 }
 
-func (m model) show(key TaskKey) (s shown, exists bool) {
-	var tags, live []Op
+func (m Model) show(key crdt.TaskKey) (s shown, exists bool) {
+	var tags, live []crdt.Op
 	for _, op := range m {
-		if op.Task == key && IsTag(op.Body) {
+		if op.Task == key && crdt.IsTag(op.Body) {
 			tags = append(tags, op)
 			if !m.isRemoved(op) {
 				live = append(live, op)
@@ -81,32 +86,32 @@ func (m model) show(key TaskKey) (s shown, exists bool) {
 	if s.present {
 		tags = live
 	}
-	slices.SortFunc(tags, func(a, b Op) int {
+	slices.SortFunc(tags, func(a, b crdt.Op) int {
 		if m.less(a.Dot, b.Dot) {
 			return -1
 		}
 		return 1
 	})
 	s.time = tags[0].Time
-	s.state = Empty
+	s.state = crdt.Empty
 	described := false
-	var end *Op
+	var end *crdt.Op
 	for _, op := range tags {
 		switch b := op.Body.(type) {
-		case Request:
+		case crdt.Request:
 			if !described {
 				s.timeout = b.TimeoutMS
 			}
 			described = true
-		case Warning:
+		case crdt.Warning:
 			s.warnings++
-		case Started:
-			if s.state == Empty {
-				s.state = Claimed
+		case crdt.Started:
+			if s.state == crdt.Empty {
+				s.state = crdt.Claimed
 			}
-		case Exit, Denial:
-			s.state = Done
-			described = described || reflect.TypeOf(b) == reflect.TypeOf(Denial{})
+		case crdt.Exit, crdt.Denial:
+			s.state = crdt.Done
+			described = described || reflect.TypeOf(b) == reflect.TypeOf(crdt.Denial{})
 			if end == nil || op.Time < end.Time {
 				end = &op
 			}
@@ -120,49 +125,49 @@ func (m model) show(key TaskKey) (s shown, exists bool) {
 	return s, true
 }
 
-func (m model) review(key TaskKey) (State, string) {
-	var best *Op
+func (m Model) review(key crdt.TaskKey) (crdt.State, string) {
+	var best *crdt.Op
 	for _, op := range m {
-		b, ok := op.Body.(Review)
+		b, ok := op.Body.(crdt.Review)
 		if !ok || op.Task != key || m.released(key, op.Dot) {
 			continue
 		}
 		switch {
-		case best == nil, b.Completed && !best.Body.(Review).Completed:
+		case best == nil, b.Completed && !best.Body.(crdt.Review).Completed:
 			best = &op
-		case b.Completed == best.Body.(Review).Completed && (op.Time < best.Time || op.Time == best.Time && m.less(op.Dot, best.Dot)):
+		case b.Completed == best.Body.(crdt.Review).Completed && (op.Time < best.Time || op.Time == best.Time && m.less(op.Dot, best.Dot)):
 			best = &op
 		}
 	}
 	switch {
 	case best == nil:
-		return Empty, ""
-	case best.Body.(Review).Completed:
-		return Done, best.Body.(Review).By
+		return crdt.Empty, ""
+	case best.Body.(crdt.Review).Completed:
+		return crdt.Done, best.Body.(crdt.Review).By
 	default:
-		return Claimed, best.Body.(Review).By
+		return crdt.Claimed, best.Body.(crdt.Review).By
 	}
 }
 
-func (m model) released(key TaskKey, d Dot) bool {
+func (m Model) released(key crdt.TaskKey, d crdt.Dot) bool {
 	for _, op := range m {
-		if r, ok := op.Body.(Release); ok && op.Task == key && slices.Contains(r.Replaces, d) {
+		if r, ok := op.Body.(crdt.Release); ok && op.Task == key && slices.Contains(r.Replaces, d) {
 			return true
 		}
 	}
 	return false
 }
 
-func (m model) register(key TaskKey, field string) string {
-	var best *Op
+func (m Model) register(key crdt.TaskKey, field string) string {
+	var best *crdt.Op
 	for _, op := range m {
-		n, ok := op.Body.(Note)
+		n, ok := op.Body.(crdt.Note)
 		if !ok || op.Task != key || n.Field != field {
 			continue
 		}
 		replaced := false
 		for _, by := range m {
-			b, ok := by.Body.(Note)
+			b, ok := by.Body.(crdt.Note)
 			replaced = replaced || ok && by.Task == key && b.Field == field && by.Dot != op.Dot && slices.Contains(b.Replaces, op.Dot)
 		}
 		if !replaced && (best == nil || op.Time > best.Time || op.Time == best.Time && m.less(best.Dot, op.Dot)) {
@@ -172,18 +177,21 @@ func (m model) register(key TaskKey, field string) string {
 	if best == nil {
 		return ""
 	}
-	return best.Body.(Note).Value
+	return best.Body.(crdt.Note).Value
 }
 
-// check compares what a list shows with the model.
-func (m model) check(list *TaskList) error {
-	items := list.Items()
+// Check compares what a list shows with the model.
+func (m Model) Check(list *crdt.TaskList) error {
+	items, err := Newest(list)
+	if err != nil {
+		return err
+	}
 	n := 0
-	for _, node := range nodeNames {
+	for _, node := range nodes() {
 		for request := byte(1); request <= 2; request++ {
-			key := TaskKey{node, [16]byte{request}}
+			key := crdt.TaskKey{Node: node, Request: [16]byte{request}}
 			want, exists := m.show(key)
-			i := slices.IndexFunc(items, func(it Item) bool {
+			i := slices.IndexFunc(items, func(it crdt.Item) bool {
 				return it.Node == node && it.RequestID[:2] == fmt.Sprintf("%02x", request)
 			})
 			if (i >= 0) != exists {
@@ -209,10 +217,30 @@ func (m model) check(list *TaskList) error {
 	if n != len(items) {
 		return fmt.Errorf("%d items, want %d", len(items), n)
 	}
-	if !slices.IsSortedFunc(items, func(a, b Item) int { return int(b.Time) - int(a.Time) }) {
+	if !slices.IsSortedFunc(items, func(a, b crdt.Item) int { return int(b.Time) - int(a.Time) }) {
 		return errors.New("not newest first")
 	}
 	return nil
+}
+
+// Newest are all tasks that a list has, removed ones too, newest first.
+func Newest(list *crdt.TaskList) ([]crdt.Item, error) {
+	type row struct {
+		item  crdt.Item
+		place crdt.Place
+	}
+	var rows []row
+	err := list.Each(func(t *crdt.Task) error {
+		it, place, err := list.Show(t)
+		rows = append(rows, row{it, place})
+		return err
+	})
+	slices.SortFunc(rows, func(a, b row) int { return list.ComparePlaces(b.place, a.place) })
+	items := make([]crdt.Item, len(rows))
+	for i, r := range rows {
+		items[i] = r.item
+	}
+	return items, errors.Join(err, list.Err())
 }
 
 func str(s *string) string {
@@ -224,23 +252,23 @@ func str(s *string) string {
 
 // endDot finds the exit that an outcome shows: exits of one test differ in
 // their duration, which is their seq, and their log.
-func endDot(ops []Op, it Item) string {
+func endDot(ops []crdt.Op, it crdt.Item) string {
 	var found []string
 	for _, op := range ops {
-		if x, ok := op.Body.(Exit); ok && op.Task.Node == it.Node && fmt.Sprintf("%02x", op.Task.Request[0]) == it.RequestID[:2] &&
+		if x, ok := op.Body.(crdt.Exit); ok && op.Task.Node == it.Node && fmt.Sprintf("%02x", op.Task.Request[0]) == it.RequestID[:2] &&
 			x.DurationMS == it.Outcome.DurationMS && op.Time == it.Outcome.Time {
 			found = append(found, fmt.Sprint(op.Dot))
 		}
 	}
 	if len(found) > 1 { // two logs' exits look alike: the lower log's shows, by the model's order
-		slices.SortFunc(ops, func(a, b Op) int {
-			if model(ops).less(a.Dot, b.Dot) {
+		slices.SortFunc(ops, func(a, b crdt.Op) int {
+			if Model(ops).less(a.Dot, b.Dot) {
 				return -1
 			}
 			return 1
 		})
 		for _, op := range ops {
-			if slices.Contains(found, fmt.Sprint(op.Dot)) && (!it.Present || !model(ops).isRemoved(op)) {
+			if slices.Contains(found, fmt.Sprint(op.Dot)) && (!it.Present || !Model(ops).isRemoved(op)) {
 				return fmt.Sprint(op.Dot)
 			}
 		}

@@ -5,21 +5,18 @@ import (
 	"testing"
 	"time"
 
-	badger "github.com/dgraph-io/badger"
-
 	"auditmesh/audit/holdings"
 	"auditmesh/audit/segment"
+	"auditmesh/mirror/rows"
 )
 
 // rows counts the rows of each kind.
 func (r *replica) rows(t *testing.T) map[byte]int {
 	t.Helper()
-	n := make(map[byte]int)
-	err := r.m.read(func(_ *store, txn *badger.Txn) error {
-		return scan(txn, nil, func(key, _ []byte) error {
-			n[key[0]]++
-			return nil
-		})
+	var n map[byte]int
+	err := r.m.store.View(func(tx *rows.Tx) (err error) {
+		n, err = tx.Count()
+		return err
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -87,7 +84,7 @@ func TestRetireCrash(t *testing.T) {
 		t.Fatal(first, err)
 	}
 	for range 2 {
-		if _, err := r.m.unfoldStep(r.log, first); err != nil {
+		if _, err := r.m.undoStep(r.log, first); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,13 +1,15 @@
-package mirror
+package rows
 
 import (
+	"fmt"
+
 	"auditmesh/audit/event"
 	"auditmesh/audit/merkle"
 	"auditmesh/crdt"
 )
 
-// operation is what a record does to the view, false if nothing.
-func operation(log crdt.Log, seq uint64, e event.Event) (crdt.Op, bool) {
+// Operation is what a record does to the view, false if nothing.
+func Operation(log crdt.Log, seq uint64, e event.Event) (crdt.Op, bool) {
 	op := crdt.Op{Dot: crdt.Dot{Log: log, Seq: seq}, Time: e.Time()}
 	own := func(id event.RequestID) { op.Task = crdt.TaskKey{Node: log.Node, Request: id} }
 	switch e := e.(type) {
@@ -74,6 +76,21 @@ func dots(list []event.Dot) []crdt.Dot {
 	return out
 }
 
-func logOf(name merkle.LogName) crdt.Log { return crdt.Log{Node: name.Peer, ID: name.ID} }
+// LogOf is the name of a log as package crdt has it.
+func LogOf(name merkle.LogName) crdt.Log { return crdt.Log{Node: name.Peer, ID: name.ID} }
 
-func nameOfLog(l crdt.Log) merkle.LogName { return merkle.LogName{Peer: l.Node, ID: l.ID} }
+// NameOf is the name of a log as package audit has it.
+func NameOf(l crdt.Log) merkle.LogName { return merkle.LogName{Peer: l.Node, ID: l.ID} }
+
+// decodeLine makes the operation of a row's line again.
+func decodeLine(log crdt.Log, seq uint64, line []byte) (crdt.Op, error) {
+	e, err := event.Decode(line)
+	if err != nil {
+		return crdt.Op{}, fmt.Errorf("the view holds a line that does not decode: %w", err)
+	}
+	op, ok := Operation(log, seq, e)
+	if !ok {
+		return crdt.Op{}, fmt.Errorf("the view holds a line of event %q, which is no operation", e.Name())
+	}
+	return op, nil
+}
