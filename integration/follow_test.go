@@ -59,7 +59,7 @@ func TestLogFollows(t *testing.T) {
 }
 
 // tasks -f begins with what is there and tells what a peer's tasks become, also
-// that one does not fit any more.
+// that one no longer matches.
 func TestTasksFollow(t *testing.T) {
 	nodes := newMesh(t, "a", "b")
 	for _, n := range nodes {

@@ -47,15 +47,18 @@ func ParseProof(raw []byte) (Proof, error) {
 	}
 	head, signed, ok := strings.Cut(string(raw), "\n\n")
 	lines := strings.Split(head, "\n")
-	if !ok || len(lines) < 3 || lines[0] != proofMagic {
-		return p, fmt.Errorf("not a proof: it does not begin with %q, extra data and an index", proofMagic)
+	switch {
+	case lines[0] != proofMagic:
+		return p, fmt.Errorf("not a proof: line 1 should be %q", proofMagic)
+	case !ok || len(lines) < 3:
+		return p, errors.New("not a whole proof: there should be extra data, an index, hashes, an empty line and a checkpoint")
 	}
 	extra, ok1 := strings.CutPrefix(lines[1], "extra ")
 	index, ok2 := strings.CutPrefix(lines[2], "index ")
 	line, err1 := base64.StdEncoding.DecodeString(extra)
 	seq, err2 := strconv.ParseUint(index, 10, 63)
 	if !ok1 || !ok2 || err1 != nil || err2 != nil {
-		return p, errors.New("not a proof of ours: the second line holds the record as extra data, the third its index")
+		return p, errors.New("not a proof of a record: line 2 should be \"extra\" and the record in base64, line 3 \"index\" and its number")
 	}
 	p.Index, p.Line = seq, line
 	for _, l := range lines[3:] {

@@ -9,10 +9,10 @@ import (
 	"auditmesh/mirror"
 )
 
-// filterFlags choose records and tasks, as journalctl's choose entries: all flags
-// and fields must fit, and of several values of one field any.
+// filterFlags choose records and tasks, as journalctl's choose entries. Values of
+// one field are alternatives; different fields and flags must all match.
 type filterFlags struct {
-	Fields []string `arg:"" optional:"" help:"FIELD=VALUE: node, agent, machine, request (the beginning of it, node the end), event, reason, and of tasks state. Different fields must all fit, one of several values of the same." placeholder:"FIELD=VALUE"`
+	Fields []string `arg:"" optional:"" help:"FIELD=VALUE: node, agent, machine, request (the beginning of it, node the end), event, reason, and of tasks state. Values of one field are alternatives; different fields must all match." placeholder:"FIELD=VALUE"`
 	Since  string   `short:"S" help:"Not before this time: \"2026-11-24 10:00\", today, yesterday, -2h, \"3 days ago\"." placeholder:"TIME"`
 	Until  string   `short:"U" help:"Before this time." placeholder:"TIME"`
 	Node   string   `help:"Only of this node: its peer id, or the end of it." placeholder:"PEER"`

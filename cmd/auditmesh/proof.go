@@ -81,7 +81,7 @@ func (c *proofCheckCmd) Run(a *app) error {
 	}
 	p, err := merkle.ParseProof(raw)
 	if err != nil {
-		return fmt.Errorf("this proves nothing: %w", err)
+		return fmt.Errorf("not proven: %w", err)
 	}
 	name := p.Checkpoint.Log
 	if a.opts.JSON {

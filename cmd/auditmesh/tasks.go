@@ -108,7 +108,7 @@ func (c *tasksCmd) changed(a *app, change api.Change) error {
 		fmt.Fprintf(a.stderr, "What %d records changed was missed, they came too fast: `auditmesh tasks` lists how it is now\n", change.Missed)
 		return nil
 	case change.Task == nil:
-		_, err := fmt.Fprintf(a.stdout, "%23s  %-8s  %-8s  fits no more\n", "", short(change.Node), short(change.RequestID))
+		_, err := fmt.Fprintf(a.stdout, "%23s  %-8s  %-8s  no longer matches\n", "", short(change.Node), short(change.RequestID))
 		return err
 	}
 	row := a.taskRow(*change.Task)
