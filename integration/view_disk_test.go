@@ -60,8 +60,8 @@ func (p *proc) health() (h api.Health, code int) {
 	return h, resp.StatusCode
 }
 
-// stopSeconds is within what time a node ends that is told to, whatever its view does.
-const stopSeconds = 15 * time.Second
+// stopLimit is within what time a node ends that is told to, whatever its view does.
+const stopLimit = 15 * time.Second
 
 // stopsAndFrees ends the node by SIGTERM, and checks that it ends in time and in
 // good order, and that the log is free and whole.
@@ -72,7 +72,7 @@ func (p *proc) stopsAndFrees(what string) {
 		p.t.Errorf("%s: the node ended with %v", what, err)
 	}
 	took := time.Since(begin)
-	if took > stopSeconds {
+	if took > stopLimit {
 		p.t.Errorf("%s: it took %s to stop", what, took)
 	}
 	p.t.Logf("%s: stopped in %s", what, took.Round(time.Millisecond))

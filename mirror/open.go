@@ -40,7 +40,7 @@ type unavailableError struct{ why error }
 func (e *unavailableError) Error() string { return ErrUnavailable.Error() + ": " + e.why.Error() }
 func (e *unavailableError) Unwrap() error { return e.why }
 func (e *unavailableError) Is(target error) bool {
-	return target == ErrUnavailable || target == context.DeadlineExceeded //nolint:errorlint // this is the comparison
+	return target == ErrUnavailable || target == context.DeadlineExceeded
 }
 
 var (

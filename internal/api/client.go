@@ -129,7 +129,7 @@ func (c *Client) Changes(ctx context.Context, f mirror.Filter, begun func() erro
 // client leaves, which it did.
 func unlessLeft(ctx context.Context, endless bool, err error) error {
 	if endless && ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // the client's leaving is how such an answer ends
 	}
 	return err
 }

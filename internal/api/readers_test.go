@@ -224,8 +224,8 @@ func TestEveryAnswerHasAWriteDeadline(t *testing.T) {
 		if _, err := io.ReadFull(conn, make([]byte, 64)); err != nil {
 			t.Fatal(err)
 		}
-		s.answering.Lock() // when no request is answered any more
-		s.answering.Unlock()
+		s.answering.Lock()   // when no request is answered any more
+		s.answering.Unlock() //nolint:staticcheck // to wait for them is all
 		conn.Close()
 	}
 	if _, err := c.Identity(t.Context()); err != nil {

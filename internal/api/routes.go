@@ -1,6 +1,9 @@
 package api
 
-import "net/http"
+import (
+	"log/slog"
+	"net/http"
+)
 
 // pool is a set of slots that requests take while they are answered. Each kind
 // of request has its own, so that no kind keeps another waiting: above all no
@@ -86,7 +89,9 @@ func (s *Server) admit(to route) http.HandlerFunc {
 			return
 		}
 		to.serve(w, r)
-		w.extend() // for what is written after this returns
+		if err := w.extend(); err != nil { // for what is written after this returns
+			s.logger.Debug("no further deadline for an answer", slog.Any("error", err))
+		}
 	}
 }
 

@@ -168,7 +168,8 @@ func (f *Findings) disk(c Config) {
 		}
 		dir = filepath.Dir(dir)
 	}
-	total, free := int64(st.Blocks)*int64(st.Bsize), int64(st.Bavail)*int64(st.Bsize)
+	bsize := int64(st.Bsize) //nolint:unconvert // it has 32 bits elsewhere
+	total, free := int64(st.Blocks)*bsize, int64(st.Bavail)*bsize
 	if total > 0 && c.MinFreeBytes >= total {
 		f.problem(fmt.Errorf("min_free_bytes: the log's disk has %s in all, so less than %s are always free: lower it, or 0 for nobody to look", bytesWords(total), bytesWords(c.MinFreeBytes)))
 	} else if free < c.MinFreeBytes {

@@ -110,10 +110,10 @@ func TestNoSignOfLife(t *testing.T) {
 	go func() {
 		defer close(done)
 		Manager{addr, 2 * time.Millisecond}.Run(ctx, ready, func() bool {
-			switch n := asked.Add(1); {
-			case n == 1:
+			switch asked.Add(1) {
+			case 1:
 				return true
-			case n == 5:
+			case 5:
 				close(hung)
 				<-release
 			}
