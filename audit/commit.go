@@ -1,14 +1,14 @@
 package audit
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 
 	"auditmesh/audit/event"
 	"auditmesh/audit/merkle"
 	"auditmesh/audit/segment"
-
-	"go.uber.org/zap"
 )
 
 // Position is where a record stands.
@@ -18,8 +18,9 @@ type Position struct {
 }
 
 // Append commits one event. It returns nil only after that is durable. The event
-// is encoded and hashed on the caller's goroutine; a lone caller also writes and
-// syncs there, and whoever comes meanwhile shares the next sync.
+// is encoded and hashed on the caller's goroutine. A lone caller's is written and
+// synced at once, and whoever comes meanwhile shares the next sync. However long
+// that takes, Append returns soon after ctx ended.
 //
 // Errors: a *FieldError for an event that does not fit the format, ErrPoisoned,
 // ErrOverloaded and ErrClosed when nothing was written; ErrInDoubt when the
@@ -76,9 +77,10 @@ func (l *Log) AppendAsync(events []event.Event, done func(first Position, err er
 }
 
 // AppendLines is AppendBatch of n lines as they are, each with its newline: of a
-// followed file, which any program may have written.
+// followed file, which any program may have written. It keeps nothing of lines.
 func (l *Log) AppendLines(ctx context.Context, lines []byte, n int) (Position, error) {
-	g := &commitGroup{buf: lines, lines: segment.HashLines(lines, n), lead: make(chan struct{}), done: make(chan struct{})}
+	// A copy: the commit may go on after ctx ended, when lines are the caller's again.
+	g := &commitGroup{buf: bytes.Clone(lines), lines: segment.HashLines(lines, n), lead: make(chan struct{}), done: make(chan struct{})}
 	return l.commitOrJoin(ctx, g)
 }
 
@@ -91,8 +93,7 @@ func (l *Log) commitOrJoin(ctx context.Context, g *commitGroup) (Position, error
 	if !l.busy {
 		l.busy = true
 		l.mu.Unlock()
-		l.commit(g)
-		return l.result(g, 0)
+		return l.commitFor(ctx, g)
 	}
 	l.pending += len(g.buf)
 	if next := l.next; next != nil {
@@ -109,7 +110,7 @@ func (l *Log) commitOrJoin(ctx context.Context, g *commitGroup) (Position, error
 func (l *Log) lead(ctx context.Context, g *commitGroup) (Position, error) {
 	select {
 	case <-g.lead:
-		l.commit(g)
+		return l.commitFor(ctx, g)
 	case <-g.done: // failed with the commit before
 	case <-ctx.Done():
 		// The group is not only ours: somebody must lead it.
@@ -123,6 +124,32 @@ func (l *Log) lead(ctx context.Context, g *commitGroup) (Position, error) {
 		return Position{}, fmt.Errorf("%w: %w", ErrInDoubt, ctx.Err())
 	}
 	return l.result(g, 0)
+}
+
+// commitFor commits a group for its leader, who waits for it no longer than ctx
+// lasts: the disk may not answer for long. The commit goes on without him, for the
+// others of the group and for those who wait for it to end.
+func (l *Log) commitFor(ctx context.Context, g *commitGroup) (Position, error) {
+	if ctx.Done() == nil {
+		l.commit(g)
+		return l.result(g, 0)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		l.commit(g)
+	}()
+	select {
+	case <-ended:
+		return l.result(g, 0)
+	case <-ctx.Done():
+	}
+	select {
+	case <-g.done: // a rotation is under way, which nobody's records wait for
+		return l.result(g, 0)
+	default:
+		return Position{}, fmt.Errorf("%w: %w", ErrInDoubt, ctx.Err())
+	}
 }
 
 func (l *Log) follow(ctx context.Context, g *commitGroup, index int) (Position, error) {
@@ -177,7 +204,7 @@ func (l *Log) commit(g *commitGroup) {
 	g.finish()
 	l.lookAtSpace()
 	if displaced {
-		l.opts.Logger.Warn("the log's path led elsewhere, as a foreign logrotate leaves it; no record was lost", zap.String("path", l.opts.Path))
+		l.opts.Logger.Warn("the log's path led elsewhere, as a foreign logrotate leaves it; no record was lost", slog.String("path", l.opts.Path))
 		err = l.rotate("displaced")
 	} else if l.due() {
 		err = l.rotate("size or age")
@@ -242,7 +269,7 @@ func (l *Log) poisonLocked(err error) {
 	l.failed, l.lastErr = err, err.Error()
 	l.failures.Add(1)
 	l.failedLocked(err)
-	l.opts.Logger.Error("a write of the log failed: appends are refused until it has recovered", zap.Error(err))
+	l.opts.Logger.Error("a write of the log failed: appends are refused until it has recovered", slog.Any("error", err))
 	l.wake()
 }
 

@@ -62,7 +62,10 @@ func CopyDir(root string, name merkle.LogName) string {
 // and changes nothing.
 func OpenCopy(fsys disk.FS, dir string, name merkle.LogName, segmentBytes int64) (*Copy, error) {
 	c := &Copy{name: name, fsys: fsys, files: segment.Layout{Dir: dir, Name: copyFileName}, seal: cmp.Or(segmentBytes, segment.DefaultSegmentBytes)}
-	if err := fsys.MkdirAll(dir, 0o700); err != nil {
+	if err := disk.MkdirAll(fsys, dir, 0o700); err != nil {
+		return nil, err
+	}
+	if err := disk.RemoveTemps(fsys, dir, c.files.Owns); err != nil {
 		return nil, err
 	}
 	kept, err := segment.LoadCheckpoints(fsys, c.files.Checkpoints())
@@ -107,7 +110,7 @@ func (c *Copy) unclaimed(segs []segment.Segment, size uint64) ([]segment.Segment
 	}
 	for _, s := range segs {
 		for _, path := range []string{s.Path, c.files.Head(s.First)} {
-			if err := c.fsys.Rename(path, path+".unclaimed"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			if err := c.fsys.Rename(path, segment.Unclaimed(path)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return nil, err
 			}
 		}
@@ -230,12 +233,6 @@ func createCopySegment(fsys disk.FS, f segment.Layout, name merkle.LogName, at m
 		head.Log = name.IDString()
 	} else {
 		head.Frontier = []merkle.Hash{}
-	}
-	// A copy's directory may be new, and so may be that above it.
-	for _, dir := range []string{filepath.Dir(f.Dir), filepath.Dir(filepath.Dir(f.Dir))} {
-		if err := fsys.SyncDir(dir); err != nil {
-			return err
-		}
 	}
 	_, err := segment.Create(fsys, f, head)
 	return err

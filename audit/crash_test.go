@@ -33,7 +33,7 @@ func newLife(t *testing.T) *life {
 	l := &life{t: t, disk: disktest.NewDisk(), known: make(map[uint64]string)}
 	l.o = Options{
 		Path: "/log/audit.jsonl", SignedPath: "/state/last-signed.json",
-		Key: testKey(1), FS: l.disk, SegmentBytes: 700,
+		Key: testKey(1), FS: l.disk, SegmentBytes: 300,
 	}
 	if err := InitSignedState(l.disk, l.o.SignedPath, merkle.PeerID(l.o.Key.Public().(edPublic))); err != nil {
 		t.Fatal(err)
@@ -67,11 +67,11 @@ func (l *life) sign(log *Log) error {
 	return err
 }
 
-// run is the life: opening, appending over several rotations, signing, retention,
+// run is the life: opening, appending over several rotations, signing, retention of several segments at once,
 // a failed sync with its recovery, closing, and all of it once more.
 func (l *life) run() error {
 	for range 2 {
-		log, err := Open(l.o)
+		log, err := OpenOrCreate(l.o)
 		if err != nil {
 			return err
 		}
@@ -108,7 +108,8 @@ func (l *life) use(log *Log) error {
 			if err := l.sign(log); err != nil && !l.alive() {
 				return err
 			}
-			if err := retain(log, segment.Retention{Segments: 4}); err != nil && !l.alive() {
+			// Ever fewer, so that several are removed at once.
+			if err := retain(log, segment.Retention{Segments: 5 - i}); err != nil && !l.alive() {
 				return err
 			}
 		}
@@ -119,7 +120,7 @@ func (l *life) use(log *Log) error {
 // check opens the log after the power cut: what was acknowledged is at its place,
 // what was signed is a prefix, nothing is unreadable, and the files verify.
 func (l *life) check() error {
-	log, err := Open(l.o)
+	log, err := OpenOrCreate(l.o)
 	if err != nil {
 		return fmt.Errorf("open: %w", err)
 	}
@@ -223,7 +224,7 @@ func crashAt(t *testing.T, k int, after, crash bool) (hit bool) {
 		l.disk.Restart(keep)
 		if cut >= 2 { // and again, while it is opened
 			l.failAt(rng.IntN(40), rng.IntN(2) == 0, true)
-			if log, err := Open(l.o); err == nil {
+			if log, err := OpenOrCreate(l.o); err == nil {
 				l.disk.Crash()
 				log.Close()
 			}

@@ -1,7 +1,8 @@
 // Package audit is the authority: one node's append-only, fsynced JSONL log of
 // audit events, and verified copies of other nodes' logs.
 //
-// Entry points: [Open] opens or adopts a node's own log, [Auditor] writes the
+// Entry points: [Create] makes a node's own log and [Adopt] makes it of a JSONL
+// file, [Open] opens it and makes nothing, [Auditor] writes the
 // five events of x0x's remote exec to it, [OpenCopy] opens a copy of another
 // node's log, [Verify] checks files that nobody has open.
 //

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"auditmesh/audit"
-	"auditmesh/audit/disk"
 	"auditmesh/audit/event"
 	"auditmesh/audit/merkle"
 )
@@ -31,8 +30,7 @@ func exampleLog() (audit.Options, *audit.Log) {
 		Key:        ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, ed25519.SeedSize)),
 		Now:        func() time.Time { return time.UnixMilli(1764000000000) },
 	}
-	peer := merkle.PeerID(o.Key.Public().(ed25519.PublicKey))
-	if err := audit.InitSignedState(disk.OS{}, o.SignedPath, peer); err != nil {
+	if err := audit.Create(o); err != nil { // once; Open makes nothing
 		panic(err)
 	}
 	l, err := audit.Open(o)

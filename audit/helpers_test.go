@@ -42,7 +42,7 @@ func testOptions(t testing.TB, seed byte) Options {
 
 func openLog(t testing.TB, o Options) *Log {
 	t.Helper()
-	l, err := Open(o)
+	l, err := OpenOrCreate(o)
 	if err != nil {
 		t.Fatal(err)
 	}

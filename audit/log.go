@@ -5,11 +5,13 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"go.uber.org/zap"
 	"golang.org/x/mod/sumdb/note"
 
 	"auditmesh/audit/disk"
@@ -45,12 +47,12 @@ type Options struct {
 	// lock stand beside it.
 	Path string
 	// SignedPath is the file of the last-signed state, in another directory.
-	// InitSignedState makes it.
+	// InitSignedState or Create makes it.
 	SignedPath string
 	Key        ed25519.PrivateKey
 	FS         disk.FS
 	Now        func() time.Time
-	Logger     *zap.Logger
+	Logger     *slog.Logger
 	// MaxPending bounds the bytes that wait for a commit.
 	MaxPending int
 	// A segment is sealed when it has SegmentBytes (default 128 MiB) or is
@@ -82,6 +84,7 @@ type Log struct {
 	failures atomic.Uint64
 	sealed   []string // ids of logs that are never signed again; set by recovery
 	adopted  bool
+	create   bool          // make the first segment where there is none
 	hint     chan struct{} // wakes Run after a failure, and after a rotation
 
 	largeGroups sync.Pool // of *groupMemory
@@ -110,7 +113,7 @@ func (o *Options) fill() {
 		o.Now = time.Now
 	}
 	if o.Logger == nil {
-		o.Logger = zap.NewNop()
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.MaxPending == 0 {
 		o.MaxPending = 64 << 20
@@ -120,23 +123,31 @@ func (o *Options) fill() {
 	}
 }
 
-// Open opens the log at o.Path, or makes it, or adopts the JSONL file that
-// stands there. It takes the lock, recovers from an unclean end, and refuses,
-// changing nothing, where a file is damaged (*DamageError), where the log is not
-// what was last signed (ErrBehind, ErrNoSignedState) or in use (ErrLocked).
+// Open opens the log at o.Path, which Create, Adopt or OpenOrCreate made. It takes
+// the lock, recovers from an unclean end, and refuses, changing nothing, where a
+// file is damaged (*DamageError), where the log is not what was last signed
+// (ErrBehind, ErrNoSignedState), in use (ErrLocked), or was never made
+// (fs.ErrNotExist).
 func Open(o Options) (*Log, error) {
 	o.fill()
+	return open(o, false)
+}
+
+// open opens a log, and with create makes the first segment where there is none.
+func open(o Options, create bool) (*Log, error) {
 	signer, err := merkle.NewSigner(o.Key)
 	if err != nil {
 		return nil, err
 	}
-	l := &Log{opts: o, signer: signer, hint: make(chan struct{}, 1), files: segment.LayoutOf(o.Path)}
+	l := &Log{opts: o, signer: signer, hint: make(chan struct{}, 1), files: segment.LayoutOf(o.Path), create: create}
 	l.largeGroups.New = func() any { return new(groupMemory) }
 	l.owner = merkle.PeerID(o.Key.Public().(ed25519.PublicKey))
 	l.seq, l.kept = segment.NewSequence(o.FS, l.files), segment.NewCheckpoints(o.FS, l.files.Checkpoints())
 	l.store = segment.NewStore(l.owner, l.seq, l.kept)
-	if err := o.FS.MkdirAll(l.files.Dir, 0o700); err != nil {
-		return nil, err
+	if !create {
+		if err := l.refuseNothing(); err != nil {
+			return nil, err
+		}
 	}
 	if l.lock, err = o.FS.Lock(l.files.Lock()); err != nil {
 		return nil, fmt.Errorf("%w; stop it, or use its node through the socket", err)
@@ -144,7 +155,32 @@ func Open(o Options) (*Log, error) {
 	if err := l.recover(0); err != nil {
 		return nil, errors.Join(err, l.lock.Close())
 	}
+	l.create = false // recovery finds what was made, or says that it is gone
 	return l, nil
+}
+
+// refuseNothing refuses to open where there is no segment, before a lock file is
+// made: what was signed and is gone, or nothing that ever was.
+func (l *Log) refuseNothing() error {
+	segs, err := segment.List(l.opts.FS, l.files)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	if err != nil || len(segs) > 0 {
+		return err
+	}
+	signed, err := readSigned(l.opts.FS, l.opts.SignedPath, l.owner)
+	switch {
+	case errors.Is(err, ErrNoSignedState):
+		return fmt.Errorf("%w; %w", errNoLog(l.opts), err)
+	case err != nil:
+		return err
+	case signed.Pending != nil:
+		return fmt.Errorf("%w: %w", ErrBehind, errSuccession)
+	case signed.Size > 0:
+		return l.gone(signed)
+	}
+	return errNoLog(l.opts)
 }
 
 // Peer is the peer id of the log's node.
@@ -153,8 +189,13 @@ func (l *Log) Peer() string { return l.owner }
 // Path is the active file.
 func (l *Log) Path() string { return l.opts.Path }
 
-// Adopted says whether this Open took over a JSONL file that stood there, whose
-// lines the mesh will now see.
+// Owns says whether a path is that of one of the log's own files.
+func (l *Log) Owns(path string) bool {
+	return path == filepath.Clean(l.opts.Path) || filepath.Dir(path) == l.files.Dir && l.files.Owns(filepath.Base(path))
+}
+
+// Adopted says whether this OpenOrCreate took over a JSONL file that stood there,
+// whose lines the mesh will now see.
 func (l *Log) Adopted() bool { return l.adopted }
 
 // WriteFailures counts the writes and syncs that failed since Open.
@@ -210,7 +251,7 @@ func (l *Log) Run(ctx context.Context) error {
 			l.freeReserve()
 		}
 		if err := l.Recover(); err != nil {
-			l.opts.Logger.Warn("log not recovered yet", zap.Duration("next try in", pause), zap.Error(err))
+			l.opts.Logger.Warn("log not recovered yet", slog.Duration("next try in", pause), slog.Any("error", err))
 			retry = time.After(pause)
 			pause = min(2*pause, slowedRecovery)
 			continue
@@ -230,7 +271,7 @@ func (l *Log) upkeep(ctx context.Context) {
 	l.keepReserve()
 	l.record(ctx)
 	if err := l.Sign(); err != nil && !errors.Is(err, ErrPoisoned) {
-		l.opts.Logger.Warn("checkpoint not signed", zap.Error(err))
+		l.opts.Logger.Warn("checkpoint not signed", slog.Any("error", err))
 	}
 	l.rotateAged()
 }
@@ -263,7 +304,7 @@ func (l *Log) Recover() error {
 		return err
 	}
 	l.failed = nil
-	l.opts.Logger.Info("log recovered", zap.Uint64("size", l.Size()))
+	l.opts.Logger.Info("log recovered", slog.Uint64("size", l.Size()))
 	return nil
 }
 

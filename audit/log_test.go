@@ -346,7 +346,7 @@ func TestAdoptionWhileWritten(t *testing.T) {
 	if _, err := w.WriteString(startedLines(t, 0, 3)); err != nil {
 		t.Fatal(err)
 	}
-	if l, err := Open(o); !errors.Is(err, ErrForeignWrite) || !strings.Contains(err.Error(), "audit_follow_path") {
+	if l, err := OpenOrCreate(o); !errors.Is(err, ErrForeignWrite) || !strings.Contains(err.Error(), "audit_follow_path") {
 		if err == nil {
 			l.Close()
 		}

@@ -3,13 +3,12 @@ package audit
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 
-	"go.uber.org/zap"
-
 	"auditmesh/audit/disk"
-	"auditmesh/audit/merkle"
 	"auditmesh/audit/segment"
 )
 
@@ -24,6 +23,9 @@ func (l *Log) recover(acknowledged uint64) error {
 	}
 	signed, err := readSigned(l.opts.FS, l.opts.SignedPath, l.owner)
 	if err != nil {
+		return err
+	}
+	if err := removeTemps(l.opts); err != nil {
 		return err
 	}
 	kept, err := segment.LoadCheckpoints(l.opts.FS, l.files.Checkpoints())
@@ -71,6 +73,18 @@ func (l *Log) recover(acknowledged uint64) error {
 	return l.activate(fresh.Sequence, kept, signed)
 }
 
+// removeTemps removes what crashes left of writing the log's files and its
+// last-signed state. The log's lock is held.
+func removeTemps(o Options) error {
+	files := segment.LayoutOf(o.Path)
+	if err := disk.RemoveTemps(o.FS, files.Dir, func(name string) bool {
+		return files.Owns(name) || name == filepath.Base(o.Path)
+	}); err != nil {
+		return err
+	}
+	return disk.RemoveTemps(o.FS, filepath.Dir(o.SignedPath), func(name string) bool { return name == filepath.Base(o.SignedPath) })
+}
+
 // read loads the segments and compares them with what was signed. It cuts what a
 // finished recovery left in an older one, and sets a torn end aside.
 func (l *Log) read(kept *segment.Checkpoints, segs []segment.Segment, signed SignedState) (*segment.Loaded, error) {
@@ -91,8 +105,9 @@ func (l *Log) read(kept *segment.Checkpoints, segs []segment.Segment, signed Sig
 	})
 }
 
-// birth makes the first segment where there is none: an empty one, or the file
-// that stands at the path. A file that is not ours beside segments is refused.
+// birth makes the first segment where there is none and the log may be made: an
+// empty one, or the file that stands at the path. Beside segments that file must be
+// one of theirs.
 func (l *Log) birth(signed SignedState) ([]segment.Segment, error) {
 	fsys := l.opts.FS
 	segs, err := segment.List(fsys, l.files)
@@ -105,65 +120,47 @@ func (l *Log) birth(signed SignedState) ([]segment.Segment, error) {
 	}
 	if len(segs) > 0 {
 		if there {
-			return segs, l.checkPath()
+			return l.mendPath(segs, signed)
 		}
 		return segs, nil
 	}
-	if signed.Size > 0 {
-		return nil, fmt.Errorf("%w: %d records were signed and %s has none: put the log back, or see \"A log that is gone\" in docs/formats.md", ErrBehind, signed.Size, l.files.Dir)
+	switch {
+	case signed.Size > 0:
+		return nil, l.gone(signed)
+	case !l.create:
+		return nil, errNoLog(l.opts)
+	case there:
+		size, err := adoptFile(l.opts, l.files, l.owner)
+		if err != nil {
+			return nil, err
+		}
+		l.adopted = size > 0
+	default:
+		if err := createFirst(fsys, l.files, l.owner); err != nil {
+			return nil, err
+		}
 	}
-	if there {
-		return l.adoptFile()
-	}
-	s, err := segment.Create(fsys, l.files, segment.Head{Peer: l.owner, Frontier: []merkle.Hash{}})
-	return []segment.Segment{s}, err
+	return segment.List(fsys, l.files)
 }
 
-// adoptFile takes over a JSONL file as the first segment, without rewriting it.
-func (l *Log) adoptFile() ([]segment.Segment, error) {
-	fsys := l.opts.FS
-	if writing, err := fsys.Writing(l.opts.Path); err != nil {
-		return nil, err
-	} else if writing {
-		return nil, fmt.Errorf("%w: %s is open for writing, and cannot be taken over: stop the program that writes it, or follow the file (audit_follow_path) into a log of another name", ErrForeignWrite, l.opts.Path)
-	}
-	f, err := fsys.OpenFile(l.opts.Path, os.O_RDWR, 0)
+func (l *Log) gone(signed SignedState) error {
+	return fmt.Errorf("%w: %d records were signed and %s has none: put the log back, or see \"A log that is gone\" in docs/formats.md", ErrBehind, signed.Size, l.files.Dir)
+}
+
+// syncFile makes durable what another hand wrote into a file, and returns its size.
+func syncFile(fsys disk.FS, path string) (int64, error) {
+	f, err := fsys.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	info, err := f.Stat()
 	if err == nil {
 		err = f.Sync()
 	}
 	if err := errors.Join(err, f.Close()); err != nil {
-		return nil, err
+		return 0, err
 	}
-	head := segment.Head{Peer: l.owner, Frontier: []merkle.Hash{}, AdoptedBytes: info.Size()}
-	if err := segment.WriteHead(fsys, l.files.Head(0), head); err != nil {
-		return nil, err
-	}
-	if err := fsys.Link(l.opts.Path, l.files.Segment(0)); err != nil {
-		return nil, err
-	}
-	if err := fsys.SyncDir(l.files.Dir); err != nil {
-		return nil, err
-	}
-	l.adopted = info.Size() > 0
-	return segment.List(fsys, l.files)
-}
-
-// checkPath refuses a file with content that another hand put at the path while
-// no node ran: an operator knows what it is. An empty one, as logrotate makes it,
-// is replaced.
-func (l *Log) checkPath() error {
-	at, err := l.opts.FS.Stat(l.opts.Path)
-	if err != nil || at.Size() == 0 {
-		return err
-	}
-	if ours, err := l.isOurs(at); err != nil || ours {
-		return err
-	}
-	return &segment.DamageError{File: l.opts.Path, Reason: "another file stands at the log's path than the one that this log wrote; move it away to go on"}
+	return info.Size(), nil
 }
 
 // setAside puts what stands at the end of the last segment, and was never
@@ -179,7 +176,7 @@ func (l *Log) setAside(at segment.Ended) error {
 		return err
 	}
 	l.opts.Logger.Warn("set an unfinished end of the log aside; it was never acknowledged",
-		zap.String("file", path), zap.Int64("bytes", n), zap.Int64("offset", at.Offset), zap.String("reason", at.Err.Error()))
+		slog.String("file", path), slog.Int64("bytes", n), slog.Int64("offset", at.Offset), slog.String("reason", at.Err.Error()))
 	return disk.Cut(fsys, at.Segment.Path, at.Offset)
 }
 
@@ -243,7 +240,7 @@ func (l *Log) copyTail(c *segment.Loaded) (bool, error) {
 		return false, nil
 	}
 	fsys, floor := l.opts.FS, c.Signed
-	tmp := l.files.Segment(floor) + ".tmp"
+	tmp := disk.TempName(l.files.Segment(floor))
 	if _, err := disk.CopyFrom(fsys, last.Path, c.SignedEnd, tmp); err != nil {
 		return false, err
 	}
@@ -295,7 +292,7 @@ func (l *Log) resign(signed SignedState) error {
 	if signed.Size == l.SignedSize() {
 		return nil
 	}
-	l.opts.Logger.Warn("the checkpoint of the last-signed state was not kept: a crash came between the two; it is made once more, the same to the byte", zap.Uint64("size", signed.Size))
+	l.opts.Logger.Warn("the checkpoint of the last-signed state was not kept: a crash came between the two; it is made once more, the same to the byte", slog.Uint64("size", signed.Size))
 	name, _ := l.Name()
 	last, _ := l.kept.Last()
 	frontier, pos, err := l.seq.FrontierAt(signed.Size)

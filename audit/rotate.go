@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
+	"slices"
 	"time"
-
-	"go.uber.org/zap"
 
 	"auditmesh/audit/disk"
 	"auditmesh/audit/segment"
@@ -76,7 +76,7 @@ func (l *Log) rotate(why string) error {
 	head := segment.Head{Peer: l.owner, Log: name.IDString(), First: frontier.Size, Frontier: frontier.Hashes}
 	if err := segment.WriteHead(fsys, l.files.Head(head.First), head); err != nil {
 		l.active.hold = l.opts.Now().Add(rotateRetry)
-		l.opts.Logger.Warn("the segment could not be sealed yet; it is gone on with", zap.Error(err))
+		l.opts.Logger.Warn("the segment could not be sealed yet; it is gone on with", slog.Any("error", err))
 		return nil
 	}
 	s, err := segment.Create(fsys, l.files, head)
@@ -91,7 +91,7 @@ func (l *Log) rotate(why string) error {
 		return err
 	}
 	l.seq.Seal(s.Path)
-	l.opts.Logger.Info("segment sealed", zap.Uint64("records", head.First), zap.String("why", why))
+	l.opts.Logger.Info("segment sealed", slog.Uint64("records", head.First), slog.String("why", why))
 	l.wake()
 	return old.Close()
 }
@@ -121,7 +121,7 @@ func (l *Log) takePath(to string) error {
 		}
 		if !ours {
 			aside := fmt.Sprintf("%s.foreign-%d", l.opts.Path, l.opts.Now().UnixMilli())
-			l.opts.Logger.Warn("another program put a file at the log's path; it is kept beside it", zap.String("file", aside))
+			l.opts.Logger.Warn("another program put a file at the log's path; it is kept beside it", slog.String("file", aside))
 			if err := fsys.Rename(l.opts.Path, aside); err != nil {
 				return err
 			}
@@ -134,8 +134,9 @@ func (l *Log) takePath(to string) error {
 }
 
 // isOurs says whether a file is one of the log's segments, or an earlier state of
-// the last: recovery renames a copy onto a segment's name before it links the
-// path to it, and the path may still lead to the file that had the name before.
+// one: recovery renames a copy onto a segment's name before it links the path to it,
+// and the path may still lead to the file that had the name before. See also
+// mendPath.
 func (l *Log) isOurs(at fs.FileInfo) (bool, error) {
 	fsys := l.opts.FS
 	segs, err := segment.List(fsys, l.files)
@@ -151,7 +152,12 @@ func (l *Log) isOurs(at fs.FileInfo) (bool, error) {
 			return true, nil
 		}
 	}
-	return disk.SamePrefix(fsys, l.opts.Path, 0, segs[len(segs)-1].Path)
+	for _, s := range slices.Backward(segs) {
+		if begins, err := disk.SamePrefix(fsys, l.opts.Path, 0, s.Path); err != nil || begins {
+			return begins, err
+		}
+	}
+	return false, nil
 }
 
 // rotateAged seals a segment that is old enough, when nobody appends.

@@ -2,13 +2,15 @@ package audit
 
 import (
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"go.uber.org/zap"
+	"go.uber.org/zap/exp/zapslog"
+	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
 	"auditmesh/audit/disk"
@@ -264,11 +266,11 @@ func mustGlob(t *testing.T, pattern string) []string {
 func TestRotationPutOff(t *testing.T) {
 	fsys := disktest.New(disk.OS{})
 	o := testOptions(t, 1)
-	core, logs := observer.New(zap.WarnLevel)
-	o.FS, o.SegmentBytes, o.Logger = fsys, 1000, zap.New(core)
+	core, logs := observer.New(zapcore.WarnLevel)
+	o.FS, o.SegmentBytes, o.Logger = fsys, 1000, slog.New(zapslog.NewHandler(core))
 	l := openLog(t, o)
 	fsys.SetFail(func(op disktest.Op) (error, bool) {
-		if strings.HasSuffix(op.Path, ".segment.tmp") {
+		if strings.Contains(op.Path, ".segment.") {
 			return os.ErrPermission, false
 		}
 		return nil, false

@@ -39,7 +39,7 @@ var ErrNoSignedState = errors.New("the last-signed state is missing")
 // InitSignedState writes the state of a node that has signed nothing. It is
 // called once, when the node's identity is made, and never to mend a loss.
 func InitSignedState(fsys disk.FS, path, peer string) error {
-	if err := fsys.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	if err := disk.MkdirAll(fsys, filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
 	return writeSigned(fsys, path, SignedState{Peer: peer})

@@ -3,11 +3,10 @@ package audit
 import (
 	"errors"
 	"io/fs"
+	"log/slog"
 	"os"
 	"sync/atomic"
 	"syscall"
-
-	"go.uber.org/zap"
 
 	"auditmesh/audit/disk"
 )
@@ -52,7 +51,7 @@ func (l *Log) lookAtSpace() {
 		l.space.low.Store(true)
 		l.space.owed.Store(true)
 		l.opts.Logger.Warn("the disk of the log is nearly full: make room, or move the log; appends are refused once it is full",
-			zap.String("directory", l.files.Dir), zap.Uint64("free bytes", free), zap.Uint64("floor", floor))
+			slog.String("directory", l.files.Dir), slog.Uint64("free bytes", free), slog.Uint64("floor", floor))
 		l.wake()
 	case low && free >= floor+floor/5:
 		l.space.low.Store(false)
@@ -76,14 +75,14 @@ func (l *Log) keepReserve() {
 		err = errors.Join(err, f.Sync(), f.Close())
 	}
 	if err != nil {
-		l.opts.Logger.Warn("no room was set aside for the record of a full disk", zap.Error(err))
+		l.opts.Logger.Warn("no room was set aside for the record of a full disk", slog.Any("error", err))
 		l.freeReserve()
 	}
 }
 
 func (l *Log) freeReserve() {
 	if err := l.opts.FS.Remove(l.files.Reserve()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		l.opts.Logger.Warn("the room that was set aside on the disk is not freed", zap.Error(err))
+		l.opts.Logger.Warn("the room that was set aside on the disk is not freed", slog.Any("error", err))
 	}
 }
 

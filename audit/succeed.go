@@ -6,12 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"go.uber.org/zap"
 
 	"auditmesh/audit/disk"
 	"auditmesh/audit/event"
@@ -61,7 +60,7 @@ func SealedLogs(fsys disk.FS, path string) (map[merkle.Hash]string, error) {
 func Succeed(o Options, why error) error {
 	o.fill()
 	s := succession{o: o, fsys: o.FS, files: segment.LayoutOf(o.Path), peer: merkle.PeerID(o.Key.Public().(ed25519.PublicKey))}
-	if err := s.fsys.MkdirAll(s.files.Dir, 0o700); err != nil {
+	if err := disk.MkdirAll(s.fsys, s.files.Dir, 0o700); err != nil {
 		return err
 	}
 	lock, err := s.fsys.Lock(s.files.Lock())
@@ -85,13 +84,23 @@ func (s *succession) run(why error) error {
 		return err
 	}
 	s.state = state
+	if err := removeTemps(s.o); err != nil {
+		return err
+	}
 	if s.state.Pending == nil {
 		if err := s.decide(why); err != nil {
 			return err
 		}
 	}
-	if s.state.Pending == nil {
-		return nil
+	if s.state.Pending == nil { // nothing is there to go on from
+		segs, err := segment.List(s.fsys, s.files)
+		if err != nil || len(segs) > 0 {
+			return err
+		}
+		if there, err := disk.Exists(s.fsys, s.o.Path); err != nil || there {
+			return err // OpenOrCreate may adopt it
+		}
+		return createFirst(s.fsys, s.files, s.peer)
 	}
 	if done, err := s.state.Pending.installed(s.fsys, s.files); err != nil || done {
 		return err
@@ -141,10 +150,10 @@ func (s *succession) decide(why error) error {
 	}
 	s.state = SignedState{Peer: s.peer, Sealed: sealed, Pending: p}
 	if p.Log == "" {
-		s.o.Logger.Error("neither a log nor the last-signed state is there: a new log is begun; the mesh gives back what it has of an older one", zap.String("reason", p.Reason))
+		s.o.Logger.Error("neither a log nor the last-signed state is there: a new log is begun; the mesh gives back what it has of an older one", slog.String("reason", p.Reason))
 		s.state.Pending = nil
 	}
-	if err := s.fsys.MkdirAll(filepath.Dir(s.o.SignedPath), 0o700); err != nil {
+	if err := disk.MkdirAll(s.fsys, filepath.Dir(s.o.SignedPath), 0o700); err != nil {
 		return err
 	}
 	return writeSigned(s.fsys, s.o.SignedPath, s.state)
@@ -194,10 +203,11 @@ func (s *succession) write() error {
 	}
 	last, _ := kept.Last()
 	path := s.files.Successor()
-	if err := s.copyFrom(old, last.Size, first, path+".tmp"); err != nil {
+	tmp := disk.TempName(path)
+	if err := s.copyFrom(old, last.Size, first, tmp); err != nil {
 		return err
 	}
-	if err := s.fsys.Rename(path+".tmp", path); err != nil {
+	if err := s.fsys.Rename(tmp, path); err != nil {
 		return err
 	}
 	return s.fsys.SyncDir(s.files.Dir)
@@ -234,8 +244,9 @@ func (s *succession) copyFrom(c *segment.Sequence, from uint64, begin []byte, pa
 // seal moves the old log's files, and takes from the sealed log what no
 // checkpoint covers, into a file of its own: what is left is a Copy's.
 func (s *succession) seal() error {
-	root, dir := s.files.SealedDir(), filepath.Join(s.files.SealedDir(), s.state.Pending.Sealed)
-	if err := s.fsys.MkdirAll(dir, 0o700); err != nil {
+	dir := filepath.Join(s.files.SealedDir(), s.state.Pending.Sealed)
+	sealed := segment.Layout{Dir: dir, Name: copyFileName}
+	if err := disk.MkdirAll(s.fsys, dir, 0o700); err != nil {
 		return err
 	}
 	entries, err := s.fsys.ReadDir(s.files.Dir)
@@ -243,20 +254,28 @@ func (s *succession) seal() error {
 		return err
 	}
 	for _, e := range entries {
-		rest, ok := strings.CutPrefix(e.Name(), s.files.Name)
-		if !ok || rest != ".checkpoints" && !strings.HasPrefix(rest, "-") {
+		file, ok := s.files.Parse(e.Name())
+		if !ok || !file.OfSegment() && file.Kind != segment.KindCheckpoints {
 			continue
 		}
-		if err := s.fsys.Rename(filepath.Join(s.files.Dir, e.Name()), filepath.Join(dir, copyFileName+rest)); err != nil {
+		to := filepath.Join(dir, copyFileName+strings.TrimPrefix(e.Name(), s.files.Name))
+		if there, err := disk.Exists(s.fsys, to); err != nil {
+			return err
+		} else if there && file.Kind == segment.KindHead {
+			continue // the successor's, whose installing a crash ended
+		} else if there && file.Kind != segment.KindIndex && file.Kind != segment.KindNewIndex {
+			return fmt.Errorf("%s is sealed already, as %s: it was put back while the log was being sealed; move one of the two away", e.Name(), to)
+		}
+		if err := s.fsys.Rename(filepath.Join(s.files.Dir, e.Name()), to); err != nil {
 			return err
 		}
 	}
-	for _, d := range []string{dir, root, s.files.Dir} {
+	for _, d := range []string{dir, s.files.Dir} {
 		if err := s.fsys.SyncDir(d); err != nil {
 			return err
 		}
 	}
-	return s.trim(segment.Layout{Dir: dir, Name: copyFileName})
+	return s.trim(sealed)
 }
 
 func (s *succession) trim(f segment.Layout) error {
@@ -307,13 +326,18 @@ func (s *succession) install() error {
 	if err := s.fsys.Remove(s.o.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	// Else a crash could leave the old path beside the successor, as if another
+	// hand had put a file there.
+	if err := s.fsys.SyncDir(s.files.Dir); err != nil {
+		return err
+	}
 	if err := s.fsys.Rename(s.files.Successor(), s.files.Segment(0)); err != nil {
 		return err
 	}
 	p := s.state.Pending
 	s.o.Logger.Error("this node's log is signed no more; it goes on in a successor, and the mesh gives back what is missing of the old one",
-		zap.String("old log", p.Log), zap.Uint64("signed", p.Size), zap.String("reason", p.Reason),
-		zap.String("sealed", filepath.Join(s.files.SealedDir(), p.Sealed)))
+		slog.String("old log", p.Log), slog.Uint64("signed", p.Size), slog.String("reason", p.Reason),
+		slog.String("sealed", filepath.Join(s.files.SealedDir(), p.Sealed)))
 	return s.fsys.SyncDir(s.files.Dir)
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,10 +20,10 @@ import (
 
 // succeedAndOpen is what a node does at its start.
 func succeedAndOpen(o Options) (*Log, error) {
-	l, err := Open(o)
+	l, err := OpenOrCreate(o)
 	if errors.Is(err, ErrBehind) || errors.Is(err, ErrNoSignedState) {
 		if err = Succeed(o, err); err == nil {
-			l, err = Open(o)
+			l, err = OpenOrCreate(o)
 		}
 	}
 	return l, err
@@ -175,8 +174,21 @@ func TestSuccessionCrash(t *testing.T) {
 
 func successionCrashAt(t *testing.T, k int, after, power bool) (hit bool) {
 	t.Helper()
+	list := cuts(k, 1)
+	if !power {
+		list = list[:1]
+	}
+	for _, keep := range list {
+		hit = successionCutAt(t, k, after, power, keep) || hit
+	}
+	return hit
+}
+
+// successionCutAt is of a log of several segments, signed in the middle of them.
+func successionCutAt(t *testing.T, k int, after, power bool, keep func() bool) (hit bool) {
+	t.Helper()
 	disk := disktest.NewDisk()
-	o := Options{Path: "/log/audit.jsonl", SignedPath: "/state/last-signed.json", Key: testKey(1), FS: disk, SegmentBytes: 500}
+	o := Options{Path: "/log/audit.jsonl", SignedPath: "/state/last-signed.json", Key: testKey(1), FS: disk, SegmentBytes: 250}
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -184,16 +196,21 @@ func successionCrashAt(t *testing.T, k int, after, power bool) (hit bool) {
 		}
 	}
 	must(InitSignedState(disk, o.SignedPath, testPeer(o)))
-	l, err := Open(o)
+	l, err := OpenOrCreate(o)
 	must(err)
-	appendN(t, l, 0, 12)
-	must(l.Sign())
-	appendN(t, l, 12, 20)
+	for i := range 20 {
+		appendN(t, l, i, i+1)
+		if i == 11 {
+			must(l.Sign())
+		}
+	}
+	if l.Segments() < 5 {
+		t.Fatalf("%d segments", l.Segments())
+	}
 	old, _ := l.Name()
 	crash(l)
 	must(disk.Remove(o.SignedPath))
 	must(disk.SyncDir("/state"))
-	rng := rand.New(rand.NewPCG(uint64(k), 3))
 	n := 0
 	disk.SetFail(func(op disktest.Op) (error, bool) {
 		n++
@@ -211,7 +228,7 @@ func successionCrashAt(t *testing.T, k int, after, power bool) (hit bool) {
 	}
 	disk.SetFail(nil)
 	if power && hit {
-		disk.Restart(disktest.KeepSome(rng))
+		disk.Restart(keep)
 	}
 	l, err = succeedAndOpen(o)
 	must(err)

@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"context"
+	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -9,7 +10,6 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
-	"go.uber.org/zap"
 )
 
 const (
@@ -162,7 +162,7 @@ func (c *catchUp) begin(ctx context.Context, h host.Host, p peer.ID) {
 	s, err := h.NewStream(ctx, p, syncProtocol)
 	if err != nil {
 		// Not every member speaks it: a dashboard may only listen to the topic.
-		c.m.opts.Logger.Debug("no catch-up with this peer", zap.Stringer("peer", p), zap.Error(err))
+		c.m.opts.Logger.Debug("no catch-up with this peer", slog.Any("peer", p), slog.Any("error", err))
 		return
 	}
 	got, err := c.session(ctx, s, p)
@@ -210,7 +210,7 @@ func (c *catchUp) free(p peer.ID) {
 func (c *catchUp) count(p peer.ID, got int, err error) {
 	if err != nil {
 		c.m.counters.SyncsFailed.Add(1)
-		c.m.opts.Logger.Info("catch-up ended early", zap.Stringer("peer", p), zap.Int("batches received", got), zap.Error(err))
+		c.m.opts.Logger.Info("catch-up ended early", slog.Any("peer", p), slog.Int("batches received", got), slog.Any("error", err))
 	} else {
 		c.m.counters.Syncs.Add(1)
 		c.mu.Lock()

@@ -2,13 +2,13 @@ package gossip
 
 import (
 	"context"
+	"log/slog"
 	"math/rand/v2"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
-	"go.uber.org/zap"
 )
 
 const (
@@ -52,7 +52,7 @@ func (m *Mesh) dial(ctx context.Context, h host.Host) error {
 			if err == nil || ctx.Err() != nil {
 				continue
 			}
-			m.opts.Logger.Debug("member not reached", zap.Stringer("peer", info.ID), zap.Error(err))
+			m.opts.Logger.Debug("member not reached", slog.Any("peer", info.ID), slog.Any("error", err))
 			p := min(max(2*pause[info.ID], dialEvery), maxDialPause)
 			pause[info.ID] = p
 			next[info.ID] = time.Now().Add(p/2 + rand.N(p))

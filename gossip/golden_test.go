@@ -37,7 +37,7 @@ func TestGoldenBatch(t *testing.T) {
 	if err := os.WriteFile(o.Path, lines, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	l, err := audit.Open(o)
+	l, err := audit.OpenOrCreate(o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,6 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/protocol/ping"
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
-	"go.uber.org/zap/zaptest"
 )
 
 const echo = "/auditmesh/test/echo"
@@ -31,7 +30,7 @@ var transports = map[string]string{"tcp": "/ip4/127.0.0.1/tcp/0", "quic": "/ip4/
 // newTestHost is the host of node n, whose members are given.
 func newTestHost(t testing.TB, n byte, listen string, members ...byte) (*Mesh, host.Host) {
 	t.Helper()
-	o := Options{Tasklist: "test", Key: nodeKey(t, n), Listen: []string{listen}, Holdings: newHeld(t, n), Logger: zaptest.NewLogger(t)}
+	o := Options{Tasklist: "test", Key: nodeKey(t, n), Listen: []string{listen}, Holdings: newHeld(t, n), Logger: testLogger(t, "")}
 	for _, id := range members {
 		o.Members = append(o.Members, idOf(id))
 	}
@@ -44,6 +43,9 @@ func newTestHost(t testing.TB, n byte, listen string, members ...byte) (*Mesh, h
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { h.Close() })
+	if left := m.listenOn(h, m.listen); len(left) > 0 {
+		t.Fatalf("not listening: %v", m.Unheard())
+	}
 	h.SetStreamHandler(echo, func(s network.Stream) {
 		_, _ = io.Copy(s, s)
 		s.Close()
@@ -161,13 +163,23 @@ func TestHostCloses(t *testing.T) {
 				}
 			}
 			free := occupy(t, m.listen[0])
-			if _, err := m.newHost(); err == nil {
+			deaf, err := m.newHost()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if left := m.listenOn(deaf, m.listen); len(left) != len(m.listen) {
 				t.Fatal("listens where another program does")
+			}
+			if err := deaf.Close(); err != nil {
+				t.Fatal(err)
 			}
 			free()
 			again, err := m.newHost()
 			if err != nil {
-				t.Fatalf("the address is not free: %v", err)
+				t.Fatal(err)
+			}
+			if left := m.listenOn(again, m.listen); len(left) > 0 {
+				t.Fatalf("the address is not free: %v", m.Unheard())
 			}
 			if err := again.Close(); err != nil {
 				t.Fatal(err)

@@ -3,13 +3,13 @@ package gossip
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/host"
 	ma "github.com/multiformats/go-multiaddr"
-	"go.uber.org/zap"
 )
 
 // An address that cannot be listened on (its interface is not up yet, its port is
@@ -55,7 +55,7 @@ func (m *Mesh) listenOn(h host.Host, addrs []ma.Multiaddr) (left []ma.Multiaddr)
 func (m *Mesh) keepListening(ctx context.Context, h host.Host, left []ma.Multiaddr) error {
 	pause := retryListen
 	for len(left) > 0 {
-		m.opts.Logger.Warn("not listening on all addresses", zap.String("reasons", fmt.Sprint(m.Unheard())), zap.Duration("next try in", pause))
+		m.opts.Logger.Warn("not listening on all addresses", slog.String("reasons", fmt.Sprint(m.Unheard())), slog.Duration("next try in", pause))
 		select {
 		case <-ctx.Done():
 			return nil
@@ -64,7 +64,7 @@ func (m *Mesh) keepListening(ctx context.Context, h host.Host, left []ma.Multiad
 		pause = min(2*pause, slowedListen)
 		before := len(left)
 		if left = m.listenOn(h, left); len(left) < before {
-			m.opts.Logger.Info("listens", zap.Strings("addresses", slices.Clone(m.Addresses())))
+			m.opts.Logger.Info("listens", slog.Any("addresses", slices.Clone(m.Addresses())))
 		}
 	}
 	return nil

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"go.uber.org/zap/zaptest"
 )
 
 // An address that is taken does not end the mesh: it listens on the others, says
@@ -23,7 +21,7 @@ func TestAddressThatIsTaken(t *testing.T) {
 	}
 	taken := "/ip4/127.0.0.1/tcp/" + port
 	other := "/ip4/192.0.2.1/tcp/7946" // of no interface of this machine
-	m, err := New(Options{Tasklist: "t", Key: nodeKey(t, 1), Listen: []string{taken, other, "/ip4/127.0.0.1/tcp/0"}, Holdings: newHeld(t, 1), Logger: zaptest.NewLogger(t)})
+	m, err := New(Options{Tasklist: "t", Key: nodeKey(t, 1), Listen: []string{taken, other, "/ip4/127.0.0.1/tcp/0"}, Holdings: newHeld(t, 1), Logger: testLogger(t, "")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -14,7 +15,6 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
-	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
 	"auditmesh/audit"
@@ -56,8 +56,8 @@ type Options struct {
 	Bootstrap []string // multiaddrs that end in /p2p/<peer id>
 	Members   []string // peer ids; this node's own may be among them
 	Holdings  Holdings
-	Own       OwnLog // nil: nothing is published
-	Logger    *zap.Logger
+	Own       OwnLog       // nil: nothing is published
+	Logger    *slog.Logger // nil: silence
 }
 
 const (
@@ -92,6 +92,9 @@ func New(o Options) (*Mesh, error) {
 	self, err := peer.IDFromPrivateKey(o.Key)
 	if err != nil {
 		return nil, err
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	c, err := newCodec(o.Tasklist)
 	if err != nil {
@@ -189,7 +192,7 @@ func (m *Mesh) Run(ctx context.Context) error {
 	left := m.listenOn(h, m.listen)
 	m.setHost(h)
 	defer m.setHost(nil)
-	m.opts.Logger.Info("listens", zap.Strings("addresses", m.Addresses()))
+	m.opts.Logger.Info("listens", slog.Any("addresses", m.Addresses()))
 	h.Network().Notify(m.notifiee())
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return m.receive(ctx, sub) })
@@ -224,7 +227,7 @@ func (m *Mesh) watchPeers(ctx context.Context, events *pubsub.TopicEventHandler)
 			return err
 		}
 		if e.Type == pubsub.PeerJoin {
-			m.opts.Logger.Debug("peer joined the topic", zap.Stringer("peer", e.Peer))
+			m.opts.Logger.Debug("peer joined the topic", slog.Any("peer", e.Peer))
 			m.catchUp.joined(e.Peer)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"fmt"
 	"io"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -15,8 +16,6 @@ import (
 	pb "github.com/libp2p/go-libp2p-pubsub/pb"
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/peer"
-	"go.uber.org/zap"
-	"go.uber.org/zap/zaptest"
 	"google.golang.org/protobuf/proto"
 
 	"auditmesh/audit"
@@ -57,7 +56,7 @@ func newHeld(t testing.TB, n byte) *held {
 	if err := audit.InitSignedState(disk.OS{}, o.SignedPath, idOf(n)); err != nil {
 		t.Fatal(err)
 	}
-	own, err := audit.Open(o)
+	own, err := audit.OpenOrCreate(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +144,7 @@ type member struct {
 // join runs a node of a mesh of the given members, bootstrapped from others.
 func join(t testing.TB, n byte, h *held, members []byte, from ...*member) *member {
 	t.Helper()
-	o := Options{Tasklist: "test", Key: nodeKey(t, n), Listen: []string{"/ip4/127.0.0.1/tcp/0"}, Holdings: h, Own: h.own, Logger: zaptest.NewLogger(t, zaptest.Level(zap.DebugLevel)).Named(fmt.Sprint(n))}
+	o := Options{Tasklist: "test", Key: nodeKey(t, n), Listen: []string{"/ip4/127.0.0.1/tcp/0"}, Holdings: h, Own: h.own, Logger: testLogger(t, fmt.Sprint(n))}
 	for _, m := range members {
 		o.Members = append(o.Members, idOf(m))
 	}
@@ -265,7 +264,7 @@ func TestValidate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := New(Options{Tasklist: "test", Key: nodeKey(t, 1), Members: []string{idOf(2)}, Holdings: newHeld(t, 1), Logger: zaptest.NewLogger(t)})
+	m, err := New(Options{Tasklist: "test", Key: nodeKey(t, 1), Members: []string{idOf(2)}, Holdings: newHeld(t, 1), Logger: testLogger(t, "")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -310,7 +309,7 @@ func TestConflictIsCounted(t *testing.T) {
 	honest.append(t, 0, 10)
 	forked.append(t, 0, 5)
 	forked.append(t, 7, 20)
-	m, err := New(Options{Tasklist: "test", Key: nodeKey(t, 1), Members: []string{idOf(2)}, Holdings: h1, Logger: zaptest.NewLogger(t)})
+	m, err := New(Options{Tasklist: "test", Key: nodeKey(t, 1), Members: []string{idOf(2)}, Holdings: h1, Logger: testLogger(t, "")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -398,4 +397,9 @@ func FuzzDecodeBatch(f *testing.F) {
 			t.Fatal("a batch that nobody signed verifies")
 		}
 	})
+}
+
+// testLogger writes what a node says into the test's log.
+func testLogger(t testing.TB, name string) *slog.Logger {
+	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})).With("node", name)
 }

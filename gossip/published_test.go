@@ -3,10 +3,9 @@ package gossip
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync/atomic"
 	"testing"
-
-	"go.uber.org/zap"
 
 	"auditmesh/audit"
 	"auditmesh/audit/merkle"
@@ -36,7 +35,7 @@ func TestPublishedIsWhatWasSent(t *testing.T) {
 		t.Fatal(err)
 	}
 	own := &unreadable{Log: h.own}
-	m, err := New(Options{Tasklist: "test", Key: nodeKey(t, 1), Listen: []string{"/ip4/127.0.0.1/tcp/0"}, Holdings: h, Own: own, Logger: zap.NewNop()})
+	m, err := New(Options{Tasklist: "test", Key: nodeKey(t, 1), Listen: []string{"/ip4/127.0.0.1/tcp/0"}, Holdings: h, Own: own, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

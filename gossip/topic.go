@@ -5,13 +5,13 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	pb "github.com/libp2p/go-libp2p-pubsub/pb"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
-	"go.uber.org/zap"
 	"google.golang.org/protobuf/proto"
 
 	"auditmesh/audit"
@@ -30,6 +30,7 @@ func (m *Mesh) join(ctx context.Context, h host.Host) (*pubsub.Topic, *pubsub.Su
 	ps, err := pubsub.NewGossipSub(ctx, h,
 		pubsub.WithMessageSignaturePolicy(pubsub.StrictNoSign),
 		pubsub.WithNoAuthor(),
+		pubsub.WithLogger(slog.New(LibraryHandler(m.opts.Logger))),
 		pubsub.WithMessageIdFn(func(msg *pb.Message) string {
 			id := sha256.Sum256(msg.GetData())
 			return string(id[:])
@@ -70,7 +71,7 @@ func (m *Mesh) validate(_ context.Context, _ peer.ID, msg *pubsub.Message) pubsu
 	case errors.Is(err, errNotOurs):
 		return pubsub.ValidationIgnore
 	case err != nil:
-		m.opts.Logger.Warn("a batch was rejected", zap.String("node", w.GetNode()), zap.Stringer("from", msg.ReceivedFrom), zap.Error(err))
+		m.opts.Logger.Warn("a batch was rejected", slog.String("node", w.GetNode()), slog.Any("from", msg.ReceivedFrom), slog.Any("error", err))
 		return pubsub.ValidationReject
 	}
 	msg.ValidatorData = v
@@ -127,7 +128,7 @@ func (m *Mesh) apply(v *merkle.VerifiedBatch, from peer.ID, store func(*merkle.V
 	if err != nil {
 		m.counters.StoreFailed.Add(1)
 		m.opts.Logger.Error("a batch could not be stored; catch-up will bring it again",
-			zap.Stringer("log", v.Log), zap.Uint64("first", v.First), zap.Stringer("from", from), zap.Error(err))
+			slog.Any("log", v.Log), slog.Uint64("first", v.First), slog.Any("from", from), slog.Any("error", err))
 		return outcome, fmt.Errorf("store a batch of log %s: %w", v.Log, err)
 	}
 	switch outcome {
@@ -155,12 +156,12 @@ func (m *Mesh) publish(ctx context.Context, topic *pubsub.Topic) error {
 	m.published.Store(m.opts.Own.SignedSize())
 	for {
 		if err := m.opts.Own.Sign(); err != nil {
-			m.opts.Logger.Debug("nothing is published while nothing can be signed", zap.Error(err))
+			m.opts.Logger.Debug("nothing is published while nothing can be signed", slog.Any("error", err))
 		}
 		for size := m.opts.Own.SignedSize(); m.published.Load() < size; {
 			b, err := m.opts.Own.Batch(m.published.Load())
 			if err != nil {
-				m.opts.Logger.Error("own records could not be read for publishing", zap.Error(err))
+				m.opts.Logger.Error("own records could not be read for publishing", slog.Any("error", err))
 				break
 			}
 			raw, err := proto.Marshal(m.codec.encodeBatch(b))

@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"time"
-
-	"go.uber.org/zap"
 
 	"auditmesh/audit/holdings"
 	"auditmesh/audit/merkle"
@@ -60,7 +59,7 @@ func (m *Mirror) foldAll(ctx context.Context) error {
 		}
 	}
 	if r.behind {
-		m.logger.Info("the view has caught up with what is held", zap.Uint64("folded", r.records))
+		m.logger.Info("the view has caught up with what is held", slog.Uint64("folded", r.records))
 	}
 	return errors.Join(slices.Collect(maps.Values(failed))...)
 }

@@ -39,7 +39,7 @@ func TestGoldenView(t *testing.T) {
 	if err := os.WriteFile(o.Path, append(lines, own...), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	log, err := audit.Open(o)
+	log, err := audit.OpenOrCreate(o)
 	if err != nil {
 		t.Fatal(err)
 	}

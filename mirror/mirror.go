@@ -3,11 +3,10 @@ package mirror
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"go.uber.org/zap"
 
 	"auditmesh/audit/holdings"
 	"auditmesh/audit/merkle"
@@ -23,7 +22,7 @@ type Mirror struct {
 		Subscribe() (<-chan struct{}, func())
 	} // nil without an own log
 	dir      string
-	logger   *zap.Logger
+	logger   *slog.Logger
 	changed  notify.Hub
 	rebuilds atomic.Uint64
 	budget   int // of records that one page looks at
@@ -76,7 +75,7 @@ func (m *Mirror) Run(ctx context.Context) error {
 	for {
 		if err := m.advance(ctx); err != nil && ctx.Err() == nil {
 			m.setErr(err)
-			m.logger.Error("the view is not kept up", zap.Error(err), zap.Duration("next try in", pause))
+			m.logger.Error("the view is not kept up", slog.Any("error", err), slog.Duration("next try in", pause))
 			select {
 			case <-ctx.Done():
 			case <-time.After(pause):
@@ -111,7 +110,7 @@ func (m *Mirror) advance(ctx context.Context) error {
 	}
 	err = m.foldAll(ctx)
 	if errors.Is(err, errContradiction) && ctx.Err() == nil {
-		m.logger.Error("the fold failed", zap.Error(err))
+		m.logger.Error("the fold failed", slog.Any("error", err))
 		if err = m.rebuild(); err == nil {
 			err = m.foldAll(ctx)
 		}

@@ -8,13 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
 
 	"github.com/go-json-experiment/json"
-	"go.uber.org/zap"
 	"pgregory.net/rapid"
 
 	"auditmesh/audit"
@@ -54,7 +54,7 @@ func newReplica(t testing.TB, seed byte) *replica {
 	}
 	r := &replica{dir: dir}
 	var err error
-	if r.log, err = audit.Open(o); err != nil {
+	if r.log, err = audit.OpenOrCreate(o); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.log.Close() })
@@ -66,10 +66,10 @@ func newReplica(t testing.TB, seed byte) *replica {
 func (r *replica) open(t testing.TB) {
 	t.Helper()
 	var err error
-	if r.h, err = holdings.Open(holdings.Options{FS: disk.OS{}, Dir: r.dir + "/copies", Evidence: r.dir + "/evidence", Own: r.log, SegmentBytes: 16 << 10, Logger: zap.NewNop()}); err != nil {
+	if r.h, err = holdings.Open(holdings.Options{FS: disk.OS{}, Dir: r.dir + "/copies", Evidence: r.dir + "/evidence", Own: r.log, SegmentBytes: 16 << 10, Logger: slog.New(slog.DiscardHandler)}); err != nil {
 		t.Fatal(err)
 	}
-	if r.m, err = Open(r.dir+"/view", r.h, zap.NewNop()); err != nil {
+	if r.m, err = Open(r.dir+"/view", r.h, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -330,7 +330,7 @@ func TestViewInUse(t *testing.T) {
 	a := newReplica(t, 1)
 	a.append(t, request(1, 1, "x"))
 	a.fold(t)
-	if m, err := Open(a.dir+"/view", a.h, zap.NewNop()); err == nil {
+	if m, err := Open(a.dir+"/view", a.h, slog.New(slog.DiscardHandler)); err == nil {
 		m.Close()
 		t.Fatal("opened twice")
 	}

@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"time"
 
 	"auditmesh/audit/holdings"
 	"auditmesh/audit/merkle"
 	"auditmesh/mirror/rows"
-
-	"go.uber.org/zap"
 )
 
 // The view is derived, so nothing of the node may depend on its database. It is
@@ -50,8 +49,11 @@ var (
 	errRebuild = errors.New("its database is being made anew")
 )
 
-// New is the view in dir. It opens nothing: Run does.
-func New(dir string, h *holdings.Holdings, logger *zap.Logger) *Mirror {
+// New is the view in dir. It opens nothing: Run does. A nil logger is silent.
+func New(dir string, h *holdings.Holdings, logger *slog.Logger) *Mirror {
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
 	m := &Mirror{
 		holdings: h, dir: dir, logger: logger, budget: scanBudget, reached: newReached(), now: time.Now, recent: newRecentTasks(), retiringTo: make(map[merkle.LogName]uint64),
 		why: errOpening, since: time.Now(), opening: make(chan struct{}),
@@ -63,7 +65,7 @@ func New(dir string, h *holdings.Holdings, logger *zap.Logger) *Mirror {
 }
 
 // Open opens the view's database in dir, made anew if it cannot be used.
-func Open(dir string, h *holdings.Holdings, logger *zap.Logger) (*Mirror, error) {
+func Open(dir string, h *holdings.Holdings, logger *slog.Logger) (*Mirror, error) {
 	m := New(dir, h, logger)
 	if err := m.open(); err != nil {
 		return nil, err
@@ -114,7 +116,7 @@ func (m *Mirror) open() error {
 	}
 	if s != nil {
 		if err := m.reached.reset(s); err != nil {
-			m.logger.Warn("how far the view is cannot be read; the fold will rebuild it", zap.Error(err))
+			m.logger.Warn("how far the view is cannot be read; the fold will rebuild it", slog.Any("error", err))
 		}
 	}
 	m.stepping.Lock()
@@ -198,7 +200,7 @@ func (m *Mirror) rebuild() error {
 	m.rebuilds.Add(1)
 	m.logger.Warn("rebuilding the view from the files")
 	if err := closeStore(m.take(errRebuild)); err != nil {
-		m.logger.Warn("closing the old view", zap.Error(err))
+		m.logger.Warn("closing the old view", slog.Any("error", err))
 	}
 	if err := rows.Remove(m.dir); err != nil {
 		err = fmt.Errorf("rebuild the view: %w", err)
@@ -220,7 +222,7 @@ func (m *Mirror) reopen() error {
 		return fmt.Errorf("the view's disk takes no writes: %w", err)
 	}
 	if err := closeStore(m.take(errOpening)); err != nil {
-		m.logger.Warn("closing the view after a write that failed", zap.Error(err))
+		m.logger.Warn("closing the view after a write that failed", slog.Any("error", err))
 	}
 	return m.open()
 }

@@ -3,6 +3,7 @@ package mirror
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,8 +12,6 @@ import (
 	"time"
 
 	"auditmesh/audit/segment"
-
-	"go.uber.org/zap"
 )
 
 // unusable makes the view's place one where nothing can be opened; mend ends that.
@@ -68,7 +67,7 @@ func TestRebuildThatFails(t *testing.T) {
 func TestRunTriesAgain(t *testing.T) {
 	a := newReplica(t, 1)
 	a.append(t, request(1, 1, "x"))
-	m := New(filepath.Join(t.TempDir(), "view"), a.h, zap.NewNop())
+	m := New(filepath.Join(t.TempDir(), "view"), a.h, slog.New(slog.DiscardHandler))
 	if err := m.Err(); err != nil {
 		t.Errorf("before it ran: %v", err)
 	}
@@ -198,7 +197,7 @@ func TestShutdownGivesUp(t *testing.T) {
 func TestQuestionsWaitForTheOpening(t *testing.T) {
 	h := newReplica(t, 1).h
 	synctest.Test(t, func(t *testing.T) {
-		m := New("/nowhere", h, zap.NewNop())
+		m := New("/nowhere", h, slog.New(slog.DiscardHandler))
 		begin := time.Now()
 		if _, err := m.Tasks(TaskQuery{}); !errors.Is(err, ErrUnavailable) || time.Since(begin) != openWait {
 			t.Errorf("after %s: %v", time.Since(begin), err)

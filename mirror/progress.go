@@ -1,9 +1,8 @@
 package mirror
 
 import (
+	"log/slog"
 	"time"
-
-	"go.uber.org/zap"
 
 	"auditmesh/audit/holdings"
 	"auditmesh/audit/merkle"
@@ -74,9 +73,9 @@ func (m *Mirror) progress(r *round, now time.Time) error {
 		return nil
 	}
 	r.behind = true
-	fields := []zap.Field{zap.Uint64("folded", r.records), zap.Uint64("left", left), zap.Uint64("per_second", uint64(rate))}
+	fields := []any{slog.Uint64("folded", r.records), slog.Uint64("left", left), slog.Uint64("per_second", uint64(rate))}
 	if rate > 0 {
-		fields = append(fields, zap.Duration("remaining", time.Duration(float64(left)/rate*float64(time.Second)).Round(100*time.Millisecond)))
+		fields = append(fields, slog.Duration("remaining", time.Duration(float64(left)/rate*float64(time.Second)).Round(100*time.Millisecond)))
 	}
 	m.logger.Info("the view is behind what is held, and is being folded", fields...)
 	return nil

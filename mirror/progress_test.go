@@ -1,10 +1,12 @@
 package mirror
 
 import (
+	"log/slog"
 	"testing"
 	"time"
 
-	"go.uber.org/zap"
+	"go.uber.org/zap/exp/zapslog"
+	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
 	"auditmesh/audit/event"
@@ -19,8 +21,8 @@ func TestProgress(t *testing.T) {
 		batch = append(batch, request(byte(i), uint64(i), "x"))
 	}
 	r.append(t, batch...)
-	core, logs := observer.New(zap.InfoLevel)
-	r.m.logger = zap.New(core)
+	core, logs := observer.New(zapcore.InfoLevel)
+	r.m.logger = slog.New(zapslog.NewHandler(core))
 	long := newRound()
 	defer long.close()
 	step := func() {

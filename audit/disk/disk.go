@@ -45,8 +45,10 @@ type FS interface {
 	// SameFile says whether two results of Stat are of one file, as os.SameFile.
 	SameFile(a, b fs.FileInfo) bool
 	ReadDir(path string) ([]fs.DirEntry, error)
+	// MkdirAll is os.MkdirAll. The names are durable only after SyncDir: see the
+	// function MkdirAll.
 	MkdirAll(path string, perm fs.FileMode) error
-	// SyncDir makes the names in a directory disk.
+	// SyncDir makes the names in a directory durable.
 	SyncDir(path string) error
 	// Free is how many bytes a program may still write on the file system that
 	// holds path.
@@ -91,24 +93,24 @@ func ReadFile(fsys FS, path string, limit int64) ([]byte, error) {
 }
 
 // WriteFile replaces path with data so that a crash at any instant leaves the
-// old file or the new one, whole: temporary file, sync, rename, sync of the
-// directory. When it returns nil the new content is disk.
+// old file or the new one, whole: a temporary file of a name that nobody else has,
+// sync, rename, sync of the directory. When it returns nil the new content is
+// durable. Of several at once one is the last.
 func WriteFile(fsys FS, path string, data []byte, perm fs.FileMode) error {
-	tmp := path + ".tmp"
-	if err := createSynced(fsys, tmp, data, perm); err != nil {
+	f, tmp, err := CreateTemp(fsys, path, perm)
+	if err != nil {
 		return err
 	}
+	if err := writeSynced(f, tmp, data); err != nil {
+		return discard(fsys, tmp, err)
+	}
 	if err := fsys.Rename(tmp, path); err != nil {
-		return fmt.Errorf("replace %s: %w", path, err)
+		return discard(fsys, tmp, fmt.Errorf("replace %s: %w", path, err))
 	}
 	return fsys.SyncDir(filepath.Dir(path))
 }
 
-func createSynced(fsys FS, path string, data []byte, perm fs.FileMode) error {
-	f, err := fsys.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, perm)
-	if err != nil {
-		return err
-	}
+func writeSynced(f File, path string, data []byte) error {
 	if _, err := f.Write(data); err != nil {
 		return errors.Join(fmt.Errorf("write %s: %w", path, err), f.Close())
 	}
@@ -118,18 +120,24 @@ func createSynced(fsys FS, path string, data []byte, perm fs.FileMode) error {
 	return f.Close()
 }
 
+// discard removes a temporary file after a failure: tried again and again on a full
+// disk, they would be ever more. One that stays is removed by RemoveTemps.
+func discard(fsys FS, tmp string, why error) error {
+	if err := fsys.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(why, err)
+	}
+	return why
+}
+
 // ReplaceLink makes path a hard link to target, whether or not path existed:
 // a new link beside it, renamed onto it. The caller syncs the directory.
 func ReplaceLink(fsys FS, target, path string) error {
-	tmp := path + ".link"
-	if err := fsys.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
+	tmp := TempName(path)
 	if err := fsys.Link(target, tmp); err != nil {
 		return fmt.Errorf("link %s: %w", path, err)
 	}
 	if err := fsys.Rename(tmp, path); err != nil {
-		return fmt.Errorf("link %s: %w", path, err)
+		return discard(fsys, tmp, fmt.Errorf("link %s: %w", path, err))
 	}
 	// Where both are links to one file, rename(2) leaves them as they are.
 	if err := fsys.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {

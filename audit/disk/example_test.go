@@ -14,7 +14,6 @@ import (
 	"auditmesh/audit"
 	"auditmesh/audit/disk"
 	"auditmesh/audit/event"
-	"auditmesh/audit/merkle"
 )
 
 // badDisk is the host's file system, but for syncs, which fail while broken is set.
@@ -56,7 +55,7 @@ func ExampleFS() {
 		FS: fsys, Path: filepath.Join(dir, "log", "audit.jsonl"), SignedPath: filepath.Join(dir, "state", "last-signed.json"),
 		Key: ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, ed25519.SeedSize)),
 	}
-	if err := audit.InitSignedState(fsys, o.SignedPath, merkle.PeerID(o.Key.Public().(ed25519.PublicKey))); err != nil {
+	if err := audit.Create(o); err != nil {
 		panic(err)
 	}
 	l, err := audit.Open(o)

@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-
-	"go.uber.org/zap"
+	"log/slog"
+	"path/filepath"
 
 	"auditmesh/audit/disk"
 	"auditmesh/audit/event"
@@ -61,6 +61,10 @@ func (f *Follower) resume(ctx context.Context) error {
 }
 
 func (f *Follower) load() (c followCursor, err error) {
+	dir, base := filepath.Split(f.opts.CursorPath)
+	if err := disk.RemoveTemps(f.opts.FS, filepath.Clean(dir), func(name string) bool { return name == base }); err != nil {
+		f.opts.Logger.Warn("what a crash left beside the cursor of following stays there", slog.Any("error", err))
+	}
 	raw, err := disk.ReadFile(f.opts.FS, f.opts.CursorPath, maxCursor)
 	if errors.Is(err, fs.ErrNotExist) {
 		return c, nil
@@ -70,7 +74,7 @@ func (f *Follower) load() (c followCursor, err error) {
 	}
 	if err := json.Unmarshal(raw, &c); err != nil || c.Version != cursorVersion || c.Offset < 0 || c.Path != f.opts.Path {
 		// It is derived: from the beginning, the log tells what it has.
-		f.opts.Logger.Warn("the cursor of following is not of this path, or damaged: the log is compared with the file from the beginning", zap.String("file", f.opts.CursorPath), zap.Error(err))
+		f.opts.Logger.Warn("the cursor of following is not of this path, or damaged: the log is compared with the file from the beginning", slog.String("file", f.opts.CursorPath), slog.Any("error", err))
 		return followCursor{}, nil
 	}
 	return c, nil
@@ -92,7 +96,7 @@ func (f *Follower) save() {
 		}
 	}
 	if err != nil {
-		f.opts.Logger.Warn("the cursor of following is not written", zap.Error(err))
+		f.opts.Logger.Warn("the cursor of following is not written", slog.Any("error", err))
 	}
 	f.saved, f.unsaved = f.opts.Now(), err != nil
 }
@@ -115,7 +119,7 @@ func (f *Follower) gap(ctx context.Context, g *event.FollowGap) error {
 		}
 	}
 	g.TSUnixMS = f.ms()
-	f.opts.Logger.Warn("lines of the followed file are missing", zap.String("path", g.Path), zap.String("reason", g.Reason))
+	f.opts.Logger.Warn("lines of the followed file are missing", slog.String("path", g.Path), slog.String("reason", g.Reason))
 	if _, err := f.log.Append(ctx, g); err != nil {
 		return fmt.Errorf("record the gap: %w", err)
 	}

@@ -4,10 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"sync"
 	"time"
-
-	"go.uber.org/zap"
 
 	"auditmesh/audit"
 	"auditmesh/audit/disk"
@@ -47,7 +46,7 @@ type Options struct {
 	CursorPath string // of the file that says how far it is copied
 	FS         disk.FS
 	Now        func() time.Time
-	Logger     *zap.Logger
+	Logger     *slog.Logger
 	Poll       time.Duration // how often it is looked for new lines
 }
 
@@ -79,12 +78,16 @@ func New(log *audit.Log, o Options) *Follower {
 		o.Now = time.Now
 	}
 	if o.Logger == nil {
-		o.Logger = zap.NewNop()
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.Poll == 0 {
 		o.Poll = followPoll
 	}
-	return &Follower{opts: o, log: log, src: source{fsys: o.FS, path: o.Path, now: o.Now}, status: Status{Path: o.Path}}
+	src := source{fsys: o.FS, path: o.Path, now: o.Now}
+	if log != nil {
+		src.ours = log.Owns
+	}
+	return &Follower{opts: o, log: log, src: src, status: Status{Path: o.Path}}
 }
 
 func (f *Follower) ms() uint64 { return uint64(f.opts.Now().UnixMilli()) }
@@ -112,7 +115,7 @@ func (f *Follower) Run(ctx context.Context) error {
 			f.certain, pause, text = false, followBackoff, err.Error()
 		}
 		if text != told && text != "" {
-			f.opts.Logger.Warn("following waits", zap.String("path", f.opts.Path), zap.Error(err))
+			f.opts.Logger.Warn("following waits", slog.String("path", f.opts.Path), slog.Any("error", err))
 		}
 		told = text
 		f.mu.Lock()

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -71,6 +72,9 @@ func newPair(t *testing.T) *pair {
 	if err := audit.InitSignedState(p.disk, p.o.SignedPath, testPeer); err != nil {
 		t.Fatal(err)
 	}
+	if err := disk.MkdirAll(p.disk, filepath.Dir(followedPath), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	return p
 }
 
@@ -78,7 +82,7 @@ func (p *pair) clock() time.Time { return p.now }
 
 // start opens the log and the follower, as a new process does.
 func (p *pair) start() (err error) {
-	if p.log, err = audit.Open(p.o); err != nil {
+	if p.log, err = audit.OpenOrCreate(p.o); err != nil {
 		return err
 	}
 	p.f = New(p.log, Options{Path: followedPath, CursorPath: "/state/followed.json", FS: p.disk, Now: p.clock})
@@ -350,7 +354,7 @@ func (p *pair) rotateDown(rotate func(*pair)) {
 		o := p.o
 		o.Path, o.SignedPath = "/elsewhere/audit.jsonl", "/elsewhere-state/s.json"
 		p.must(audit.InitSignedState(p.disk, o.SignedPath, testPeer))
-		l, err := audit.Open(o)
+		l, err := audit.OpenOrCreate(o)
 		p.must(err)
 		idle.log = l
 		defer func() { p.must(l.Close()) }()

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -24,6 +25,8 @@ type source struct {
 	fsys disk.FS
 	path string // where the other program writes
 	now  func() time.Time
+	// ours says whether a path is that of a file of the log that is written.
+	ours func(path string) bool
 
 	file   disk.File
 	name   string      // of the file that is open: path, or a rotated one
@@ -133,8 +136,13 @@ type rotatedFile struct {
 	info fs.FileInfo
 }
 
+// rotatedSuffix is what logrotate and the like put after a file's name: numbers and
+// dates, .1 and -20261124 and .2026-11-24-10.
+var rotatedSuffix = regexp.MustCompile(`^[.-][0-9]+([.-][0-9]+)*$`)
+
 // rotated are the files that logrotate and the like made of the path, oldest
-// first: path.1, path-20261124. Compressed ones are not read.
+// first: path.1, path-20261124. Compressed ones are not read, nor are files of the
+// log that is written, whatever their names.
 func (s *source) rotated() (list []rotatedFile, err error) {
 	dir, base := filepath.Split(s.path)
 	entries, err := s.fsys.ReadDir(filepath.Clean(dir))
@@ -143,10 +151,10 @@ func (s *source) rotated() (list []rotatedFile, err error) {
 	}
 	for _, e := range entries {
 		suffix, ok := strings.CutPrefix(e.Name(), base)
-		if !ok || len(suffix) < 2 || suffix[0] != '.' && suffix[0] != '-' || strings.Trim(suffix[1:], "0123456789-.") != "" {
+		name := filepath.Join(dir, e.Name())
+		if !ok || !rotatedSuffix.MatchString(suffix) || s.ours != nil && s.ours(name) {
 			continue
 		}
-		name := filepath.Join(dir, e.Name())
 		if info, err := s.fsys.Stat(name); err == nil && info.Mode().IsRegular() {
 			list = append(list, rotatedFile{name, info})
 		}

@@ -2,6 +2,10 @@ package follow
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -32,4 +36,31 @@ func FuzzSource(f *testing.F) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	})
+}
+
+// Of what stands beside a followed file only what logrotate makes of it is read, by
+// exact names, and never a file of the log that is written.
+func TestRotatedNames(t *testing.T) {
+	p := newPair(t)
+	p.o.Path = filepath.Dir(followedPath) + "/" + filepath.Base(followedPath) + "-1" // a log with the name of a rotated file
+	p.must(p.start())
+	defer p.kill()
+	rotated := []string{".1", ".12", "-20261124", "-20261124-1700000000", ".2026-11-24-10"}
+	others := []string{".1.gz", ".bak", "-backup.tar", "-", ".", "..1", "-2024.jsonl", "-20261124-", ".1~", "1"}
+	for _, suffix := range append(rotated, others...) {
+		f, err := p.disk.OpenFile(followedPath+suffix, os.O_CREATE|os.O_WRONLY, 0o600)
+		p.must(err)
+		p.must(f.Close())
+	}
+	list, err := p.f.src.rotated()
+	p.must(err)
+	var got []string
+	for _, r := range list {
+		got = append(got, strings.TrimPrefix(r.name, followedPath))
+	}
+	slices.Sort(got)
+	slices.Sort(rotated)
+	if !slices.Equal(got, rotated) {
+		t.Errorf("taken for rotated: %q, want %q", got, rotated)
+	}
 }

@@ -24,6 +24,8 @@ type Evidence struct {
 	Lines    []byte        `json:"lines"`
 }
 
+const evidenceSuffix = ".evidence.json"
+
 // KeepEvidence writes the conflict between what is held and a batch into dir,
 // durable, under a name made of its content, and returns the file's path. The
 // same conflict is kept once.
@@ -35,11 +37,11 @@ func KeepEvidence(fsys disk.FS, dir string, held merkle.Checkpoint, v *merkle.Ve
 	if err != nil {
 		return "", err
 	}
-	if err := fsys.MkdirAll(dir, 0o700); err != nil {
+	if err := disk.MkdirAll(fsys, dir, 0o700); err != nil {
 		return "", err
 	}
 	sum := sha256.Sum256(v.Head.Note)
-	path := filepath.Join(dir, v.Log.Peer+"-"+hex.EncodeToString(sum[:8])+".evidence.json")
+	path := filepath.Join(dir, v.Log.Peer+"-"+hex.EncodeToString(sum[:8])+evidenceSuffix)
 	if there, err := disk.Exists(fsys, path); err != nil || there {
 		return path, err
 	}

@@ -4,10 +4,9 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"encoding/json"
+	"log/slog"
 	"os"
 	"testing"
-
-	"go.uber.org/zap"
 
 	"auditmesh/audit"
 	"auditmesh/audit/disk"
@@ -24,7 +23,7 @@ func signedLog(t *testing.T, pid uint32) *audit.Log {
 	if err := audit.InitSignedState(disk.OS{}, o.SignedPath, merkle.PeerID(key.Public().(ed25519.PublicKey))); err != nil {
 		t.Fatal(err)
 	}
-	l, err := audit.Open(o)
+	l, err := audit.OpenOrCreate(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +63,7 @@ func verified(t *testing.T, l *audit.Log, from uint64) *merkle.VerifiedBatch {
 func TestConflictIsKept(t *testing.T) {
 	honest, forked := signedLog(t, 1), signedLog(t, 2)
 	evidence := t.TempDir()
-	h, err := Open(Options{FS: disk.OS{}, Dir: t.TempDir(), Evidence: evidence, Logger: zap.NewNop()})
+	h, err := Open(Options{FS: disk.OS{}, Dir: t.TempDir(), Evidence: evidence, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,12 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
-
-	"go.uber.org/zap"
 
 	"auditmesh/audit"
 	"auditmesh/audit/disk"
@@ -58,7 +58,7 @@ type Options struct {
 	Own      *audit.Log // this node's log, nil if auditing is disabled
 	// SegmentBytes is the size at which a copy's segments are sealed; 0: 128 MiB.
 	SegmentBytes int64
-	Logger       *zap.Logger
+	Logger       *slog.Logger
 }
 
 // Holdings are the logs that this node holds. They are safe for concurrent use.
@@ -66,7 +66,9 @@ type Holdings struct {
 	Opts    Options
 	changed notify.Hub
 
-	mu       sync.RWMutex
+	making sync.Mutex // held while a copy is made; before mu
+
+	mu       sync.RWMutex                   // never held over a call to the disk: state is read under it
 	copies   map[merkle.LogName]*audit.Copy // guarded by mu
 	damaged  map[string]string              // guarded by mu: directory to reason
 	conflict map[merkle.LogName]int         // guarded by mu
@@ -74,35 +76,45 @@ type Holdings struct {
 
 // Open opens all copies. The logs that were sealed beside the own one are
 // held like copies, and extended by what peers have of them. A damaged copy is
-// left out, logged, and listed by Damaged.
+// left out, logged, and listed by Damaged. Directories whose names are no peer id and
+// log id are others', and are not looked into.
 func Open(o Options) (*Holdings, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
 	fsys, dir := o.FS, o.Dir
 	h := &Holdings{
 		Opts: o, copies: make(map[merkle.LogName]*audit.Copy), damaged: make(map[string]string),
 		conflict: make(map[merkle.LogName]int),
+	}
+	isEvidence := func(name string) bool { return strings.HasSuffix(name, evidenceSuffix) }
+	if err := disk.RemoveTemps(fsys, o.Evidence, isEvidence); err != nil {
+		return nil, err
 	}
 	if err := h.openSealed(); err != nil {
 		return nil, err
 	}
 	peers, err := fsys.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return h, fsys.MkdirAll(dir, 0o700)
+		return h, disk.MkdirAll(fsys, dir, 0o700)
 	}
 	if err != nil {
 		return nil, err
 	}
 	for _, peer := range peers {
-		if !peer.IsDir() {
-			continue // not ours, and in nobody's way
+		if _, err := merkle.PeerKey(peer.Name()); err != nil || !peer.IsDir() {
+			continue // another program's (lost+found), and in nobody's way
 		}
 		logs, err := fsys.ReadDir(filepath.Join(dir, peer.Name()))
 		if err != nil {
 			return nil, err
 		}
 		for _, log := range logs {
-			if log.IsDir() {
-				h.open(peer.Name(), log.Name())
+			id, err := merkle.ParseLogID(log.Name())
+			if err != nil || !log.IsDir() {
+				continue
 			}
+			h.openCopy(filepath.Join(dir, peer.Name(), log.Name()), merkle.LogName{Peer: peer.Name(), ID: id})
 		}
 	}
 	return h, nil
@@ -119,16 +131,6 @@ func (h *Holdings) openSealed() error {
 	return err
 }
 
-func (h *Holdings) open(peer, log string) {
-	dir := filepath.Join(h.Opts.Dir, peer, log)
-	id, err := merkle.ParseLogID(log)
-	if err != nil {
-		h.leaveOut(dir, err)
-		return
-	}
-	h.openCopy(dir, merkle.LogName{Peer: peer, ID: id})
-}
-
 func (h *Holdings) openCopy(dir string, name merkle.LogName) {
 	if h.copies[name] != nil {
 		return // sealed beside the own log
@@ -143,7 +145,7 @@ func (h *Holdings) openCopy(dir string, name merkle.LogName) {
 
 func (h *Holdings) leaveOut(dir string, err error) {
 	h.damaged[dir] = err.Error()
-	h.Opts.Logger.Error("a copy is left out", zap.String("directory", dir), zap.Error(err))
+	h.Opts.Logger.Error("a copy is left out", slog.String("directory", dir), slog.Any("error", err))
 }
 
 // Damaged lists the copies that could not be opened, with the reasons.
@@ -277,17 +279,40 @@ func (h *Holdings) extended(c *audit.Copy, v *merkle.VerifiedBatch, extend func(
 
 // copyOf is the copy of a log, nil if there is none and none is to be made.
 func (h *Holdings) copyOf(name merkle.LogName, make bool) (*audit.Copy, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if c, ok := h.copies[name]; ok {
+	if c := h.copyHeld(name); c != nil || !make {
 		return c, nil
 	}
-	if !make {
-		return nil, nil
+	h.making.Lock()
+	defer h.making.Unlock()
+	if c := h.copyHeld(name); c != nil { // made meanwhile
+		return c, nil
 	}
 	dir := audit.CopyDir(h.Opts.Dir, name)
+	if err := h.refuseCopy(name, dir); err != nil {
+		return nil, err
+	}
+	c, err := audit.OpenCopy(h.Opts.FS, dir, name, h.Opts.SegmentBytes)
+	if err != nil {
+		return nil, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.copies[name] = c
+	return c, nil
+}
+
+func (h *Holdings) copyHeld(name merkle.LogName) *audit.Copy {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.copies[name]
+}
+
+// refuseCopy says why no copy of a log is made, or returns nil.
+func (h *Holdings) refuseCopy(name merkle.LogName, dir string) error {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
 	if why, ok := h.damaged[dir]; ok {
-		return nil, fmt.Errorf("the copy of %s is damaged and left as it is: %s", name, why)
+		return fmt.Errorf("the copy of %s is damaged and left as it is: %s", name, why)
 	}
 	n := 0
 	for other := range h.copies {
@@ -296,14 +321,9 @@ func (h *Holdings) copyOf(name merkle.LogName, make bool) (*audit.Copy, error) {
 		}
 	}
 	if n >= maxLogsPerNode {
-		return nil, fmt.Errorf("%w: %s is not copied", ErrTooManyLogs, name)
+		return fmt.Errorf("%w: %s is not copied", ErrTooManyLogs, name)
 	}
-	c, err := audit.OpenCopy(h.Opts.FS, dir, name, h.Opts.SegmentBytes)
-	if err != nil {
-		return nil, err
-	}
-	h.copies[name] = c
-	return c, nil
+	return nil
 }
 
 func (h *Holdings) keepEvidence(c *audit.Copy, v *merkle.VerifiedBatch) error {
@@ -320,7 +340,7 @@ func (h *Holdings) keepEvidence(c *audit.Copy, v *merkle.VerifiedBatch) error {
 		return fmt.Errorf("keep the evidence of a conflict: %w", err)
 	}
 	h.Opts.Logger.Error("a node signed two pasts of one log; the batch was refused and kept",
-		zap.Stringer("log", v.Log), zap.String("evidence", path))
+		slog.Any("log", v.Log), slog.String("evidence", path))
 	return nil
 }
 

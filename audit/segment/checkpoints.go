@@ -33,9 +33,11 @@ type Checkpoints struct {
 	fsys disk.FS
 	path string
 
-	mu       sync.RWMutex
-	list     []Kept // guarded by mu, by size
-	fileSize int64  // guarded by mu
+	writing  sync.Mutex // held while the file is written and synced; before mu
+	fileSize int64      // guarded by writing
+
+	mu   sync.RWMutex // never held over a call to the disk: state is read under it
+	list []Kept       // guarded by mu, by size; only changed with writing held too
 }
 
 const (
@@ -159,33 +161,47 @@ func FitsRun(from uint64, pos int64, a Kept) bool {
 
 // Add keeps checkpoints, durable when it returns nil. They must follow the last.
 // synced, if not nil, is called once they are on the disk and before anyone sees
-// them: nobody is to see a checkpoint of more lines than are held.
+// them: nobody is to see a checkpoint of more lines than are held. Until then, and
+// however long the disk takes, everyone sees those of before.
 func (a *Checkpoints) Add(synced func(), more ...Kept) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	list := a.list
+	a.writing.Lock()
+	defer a.writing.Unlock()
+	list := a.snapshot()
 	var raw []byte
 	for _, m := range more {
 		raw = append(append(raw, m.Note...), '\n')
 		if n := len(list); n > 0 && FitsRun(sizeBefore(list, n-1), posBefore(list, n-1), m) {
 			list = list[:n-1]
 		}
-		list = append(list[:len(list):len(list)], m)
+		list = append(list, m)
 	}
 	// Several at once replace the file: of what a power cut leaves of an append
 	// only the last entry can be told from damage.
 	if len(more) > 1 || a.fileSize+int64(len(raw)) > RewriteBytes && int64(len(list))*maxTypicalNote < a.fileSize/2 {
-		if err := a.rewriteLocked(list); err != nil {
+		if err := a.rewrite(list); err != nil {
 			return err
 		}
-	} else if err := a.appendLocked(raw); err != nil {
+	} else if err := a.append(raw); err != nil {
 		return err
 	}
 	if synced != nil {
 		synced()
 	}
-	a.list = list
+	a.publish(list)
 	return nil
+}
+
+// snapshot is a list of one's own.
+func (a *Checkpoints) snapshot() []Kept {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return slices.Clone(a.list)
+}
+
+func (a *Checkpoints) publish(list []Kept) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.list = list
 }
 
 // maxTypicalNote is about the size of a note, to tell when rewriting pays.
@@ -205,7 +221,8 @@ func posBefore(list []Kept, i int) int64 {
 	return list[i-1].End
 }
 
-func (a *Checkpoints) appendLocked(raw []byte) error {
+// append writes entries at the end of the file. The caller holds writing.
+func (a *Checkpoints) append(raw []byte) error {
 	f, err := a.fsys.OpenFile(a.path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
@@ -235,7 +252,8 @@ func (a *Checkpoints) appendLocked(raw []byte) error {
 	return nil
 }
 
-func (a *Checkpoints) rewriteLocked(list []Kept) error {
+// rewrite replaces the file. The caller holds writing.
+func (a *Checkpoints) rewrite(list []Kept) error {
 	var raw []byte
 	for _, m := range list {
 		raw = append(append(raw, m.Note...), '\n')
@@ -249,24 +267,24 @@ func (a *Checkpoints) rewriteLocked(list []Kept) error {
 
 // retire drops the checkpoints of less than first records.
 func (a *Checkpoints) retire(first uint64) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	n := sort.Search(len(a.list), func(i int) bool { return a.list[i].Size >= first })
+	a.writing.Lock()
+	defer a.writing.Unlock()
+	list := a.snapshot()
+	n := sort.Search(len(list), func(i int) bool { return list[i].Size >= first })
 	if n == 0 {
 		return nil
 	}
-	list := slices.Clone(a.list[n:])
-	if err := a.rewriteLocked(list); err != nil {
+	if err := a.rewrite(list[n:]); err != nil {
 		return err
 	}
-	a.list = list
+	a.publish(list[n:])
 	return nil
 }
 
 // Bytes is how many bytes of the file are whole checkpoints.
 func (a *Checkpoints) Bytes() int64 {
-	a.mu.RLock()
-	defer a.mu.RUnlock()
+	a.writing.Lock()
+	defer a.writing.Unlock()
 	return a.fileSize
 }
 
@@ -279,7 +297,8 @@ func (a *Checkpoints) forgetEnds() {
 
 // Adopt takes over what loading the lines found.
 func (a *Checkpoints) Adopt(o *Checkpoints) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.list, a.fileSize = o.list, o.fileSize
+	a.writing.Lock()
+	defer a.writing.Unlock()
+	a.fileSize = o.fileSize
+	a.publish(o.list)
 }

@@ -1,16 +1,12 @@
 package segment
 
 import (
-	"path/filepath"
 	"strings"
 
 	"auditmesh/audit/disk"
 )
 
 const maxLock = 32
-
-// Lock is the file whose lock keeps a log to one process.
-func (f Layout) Lock() string { return filepath.Join(f.Dir, f.Name+".jsonl.lock") }
 
 // lockOwner is the pid of the process that has the log open, or left it without
 // closing it; empty if it was closed.

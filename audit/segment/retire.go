@@ -3,9 +3,9 @@ package segment
 import (
 	"fmt"
 	"path/filepath"
-	"strings"
 	"time"
 
+	"auditmesh/audit/disk"
 	"auditmesh/audit/merkle"
 )
 
@@ -49,48 +49,74 @@ func (h *Store) Retirable(keep Retention, now time.Time) (uint64, error) {
 	return segs[n].First, nil
 }
 
+// Retire removes the segments whose records are all before the record at before,
+// as far as they are signed.
+//
+// The oldest goes first, and each is gone from the disk before the next is touched.
+// So whatever a crash leaves is a whole log that begins at one of its segments;
+// which one, the files that are there say. What is left over is removed by the next
+// call that finds something to remove, in this process or a later one.
 func (h *Store) Retire(before uint64) error {
 	segs := h.seq.Segments()
 	n := 0
 	for n < len(segs)-1 && segs[n+1].First <= min(before, h.SignedSize()) {
 		n++
 	}
-	if n == 0 {
+	if n == 0 && !h.unfinished {
 		return nil
 	}
-	fsys, first := h.seq.fsys, segs[n].First
-	head, err := ReadHead(fsys, h.seq.files.Head(first))
+	first := segs[n].First
+	head, err := ReadHead(h.seq.fsys, h.seq.files.Head(first))
 	if err != nil {
 		return err
 	}
+	h.seq.retire(n, merkle.Frontier{Size: head.First, Hashes: head.Frontier})
+	h.unfinished = true
+	if err := removeBefore(h.seq.fsys, h.seq.files, first); err != nil {
+		return fmt.Errorf("remove what retention does not keep: %w", err)
+	}
+	// The checkpoints last: as long as older lines may be there, they are served
+	// with them.
 	if err := h.kept.retire(first); err != nil {
 		return err
 	}
-	h.seq.retire(n, merkle.Frontier{Size: head.First, Hashes: head.Frontier})
-	for _, s := range segs[:n] {
-		if err := fsys.Remove(s.Path); err != nil {
-			return fmt.Errorf("remove a segment that retention does not keep: %w", err)
-		}
-	}
-	return h.seq.tidy(first)
+	h.unfinished = false
+	return nil
 }
 
-// tidy removes what stood beside segments that are gone.
-func (c *Sequence) tidy(first uint64) error {
-	entries, err := c.fsys.ReadDir(c.files.Dir)
+// removeBefore removes the segments before the one at first, and then what stood
+// beside them. What was set aside of them as torn stays: it is nowhere else.
+func removeBefore(fsys disk.FS, f Layout, first uint64) error {
+	segs, err := List(fsys, f)
+	if err != nil {
+		return err
+	}
+	for _, s := range segs {
+		if s.First >= first {
+			break
+		}
+		if err := fsys.Remove(s.Path); err != nil {
+			return err
+		}
+		if err := fsys.SyncDir(f.Dir); err != nil {
+			return err
+		}
+	}
+	entries, err := fsys.ReadDir(f.Dir)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		name := e.Name()
-		if !strings.HasPrefix(name, c.files.Name+"-") || !strings.HasSuffix(name, ".segment") && !strings.Contains(name, ".index") {
+		file, ok := f.Parse(e.Name())
+		if !ok || file.First >= first {
 			continue
 		}
-		if filepath.Join(c.files.Dir, name) < c.files.path(first, "") {
-			if err := c.fsys.Remove(filepath.Join(c.files.Dir, name)); err != nil {
+		switch file.Kind {
+		case KindHead, KindIndex, KindNewIndex:
+			if err := fsys.Remove(filepath.Join(f.Dir, e.Name())); err != nil {
 				return err
 			}
 		}
 	}
-	return c.fsys.SyncDir(c.files.Dir)
+	return fsys.SyncDir(f.Dir)
 }

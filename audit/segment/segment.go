@@ -7,8 +7,6 @@ import (
 	"hash/crc32"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 
 	"auditmesh/audit/disk"
 	"auditmesh/audit/merkle"
@@ -21,40 +19,11 @@ import (
 const (
 	maxHeadFile = 16 << 10
 	headVersion = 2
-	seqDigits   = 20
 
 	// DefaultSegmentBytes is the size at which a segment is sealed, if nothing
 	// else was said.
 	DefaultSegmentBytes = 128 << 20
 )
-
-// Layout names the files of one log.
-type Layout struct {
-	Dir  string
-	Name string // "audit" for …/audit.jsonl
-}
-
-// LayoutOf names the files of the log whose active file is at path.
-func LayoutOf(path string) Layout {
-	dir, base := filepath.Split(path)
-	return Layout{Dir: filepath.Clean(dir), Name: strings.TrimSuffix(base, ".jsonl")}
-}
-
-func (f Layout) Segment(first uint64) string { return f.path(first, ".jsonl") }
-
-func (f Layout) Head(first uint64) string { return f.path(first, ".segment") }
-
-func (f Layout) Index(first uint64) string { return f.path(first, ".index") }
-
-func (f Layout) Torn(first uint64, offset int64) string {
-	return f.path(first, fmt.Sprintf("-%d.torn", offset))
-}
-
-func (f Layout) Checkpoints() string { return filepath.Join(f.Dir, f.Name+".checkpoints") }
-
-func (f Layout) path(first uint64, suffix string) string {
-	return filepath.Join(f.Dir, fmt.Sprintf("%s-%0*d%s", f.Name, seqDigits, first, suffix))
-}
 
 // Segment is one file of a log.
 type Segment struct {
@@ -142,16 +111,8 @@ func List(fsys disk.FS, f Layout) ([]Segment, error) {
 	}
 	var list []Segment
 	for _, e := range entries {
-		rest, ok := strings.CutPrefix(e.Name(), f.Name+"-")
-		if !ok {
-			continue
-		}
-		digits, ok := strings.CutSuffix(rest, ".jsonl")
-		if !ok || len(digits) != seqDigits {
-			continue
-		}
-		first, err := strconv.ParseUint(digits, 10, 64)
-		if err != nil {
+		file, ok := f.Parse(e.Name())
+		if !ok || file.Kind != KindSegment {
 			continue
 		}
 		path := filepath.Join(f.Dir, e.Name())
@@ -159,7 +120,7 @@ func List(fsys disk.FS, f Layout) ([]Segment, error) {
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, Segment{First: first, Path: path, Bytes: info.Size()})
+		list = append(list, Segment{First: file.First, Path: path, Bytes: info.Size()})
 	}
 	slices.SortFunc(list, func(a, b Segment) int {
 		if a.First < b.First {
@@ -182,15 +143,3 @@ func Create(fsys disk.FS, f Layout, h Head) (Segment, error) {
 	}
 	return s, disk.WriteFile(fsys, s.Path, nil, 0o600)
 }
-
-func (f Layout) Reserve() string { return filepath.Join(f.Dir, f.Name+".reserve") }
-
-// SealedDir holds the sealed logs of this one's node, a directory each, named by
-// log id, with the files of a Copy: the mesh gives back what is missing of them.
-func (f Layout) SealedDir() string { return filepath.Join(f.Dir, f.Name+".sealed") }
-
-func (f Layout) Unsigned(first uint64, offset int64) string {
-	return f.path(first, fmt.Sprintf("-%d.unsigned", offset))
-}
-
-func (f Layout) Successor() string { return filepath.Join(f.Dir, f.Name+".successor") }

@@ -16,6 +16,8 @@ type Store struct {
 	owner string
 	seq   *Sequence
 	kept  *Checkpoints
+
+	unfinished bool // Retire removed a part; whoever may call Retire owns it
 }
 
 // NewStore is the store of the node with that peer id.

@@ -6,9 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
-
-	"go.uber.org/zap"
 
 	"auditmesh/audit"
 	"auditmesh/audit/event"
@@ -21,7 +20,7 @@ import (
 type appender struct {
 	cfg    node.Config
 	client *api.Client
-	logger *zap.Logger
+	logger *slog.Logger
 }
 
 func (a *app) appender() (*appender, error) {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -13,7 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
 	"auditmesh/audit/event"
@@ -106,7 +106,7 @@ func freePort() (int, error) {
 }
 
 func (n *demoNode) start(ctx context.Context) (err error) {
-	if n.node, err = node.Open(ctx, n.cfg, zap.NewNop()); err != nil {
+	if n.node, err = node.Open(ctx, n.cfg, slog.New(slog.DiscardHandler)); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -213,7 +213,7 @@ func (d *demo) offline(n *demoNode) (err error) {
 	if err != nil {
 		return err
 	}
-	log, err := node.OpenLog(n.cfg, id, zap.NewNop())
+	log, err := node.OpenLog(n.cfg, id, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}

@@ -5,14 +5,16 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"os/signal"
 	"runtime/debug"
 	"syscall"
 
-	"go.uber.org/zap"
+	"github.com/libp2p/go-libp2p/gologshim"
 
 	"auditmesh/audit"
+	"auditmesh/gossip"
 	"auditmesh/internal/node"
 	"auditmesh/internal/sdnotify"
 )
@@ -31,6 +33,7 @@ func (*runCmd) Run(a *app) error {
 		return err
 	}
 	logger := node.NewLogger(a.stderr, cfg.LogLevel)
+	gologshim.SetDefaultHandler(gossip.LibraryHandler(logger)) // of this process alone, before libp2p says anything
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)
 	}
@@ -53,8 +56,8 @@ func (*runCmd) Run(a *app) error {
 // tellManager tells systemd, if it started us, when the node serves, that the log
 // answers, and when the node stops. The function that it returns says the last
 // where the node ended by itself, and waits until it is said.
-func tellManager(ctx context.Context, n *node.Node, logger *zap.Logger) (stop func()) {
-	warn := func(err error) { logger.Warn("the service manager does not hear of this node", zap.Error(err)) }
+func tellManager(ctx context.Context, n *node.Node, logger *slog.Logger) (stop func()) {
+	warn := func(err error) { logger.Warn("the service manager does not hear of this node", slog.Any("error", err)) }
 	manager, err := sdnotify.FromEnv()
 	if err != nil {
 		warn(err)

@@ -90,7 +90,7 @@ func makeLog(o audit.Options, records int) error {
 	if err := audit.InitSignedState(disk.OS{}, o.SignedPath, merkle.PeerID(o.Key.Public().(ed25519.PublicKey))); err != nil {
 		return err
 	}
-	l, err := audit.Open(o)
+	l, err := audit.OpenOrCreate(o)
 	if err != nil {
 		return err
 	}
@@ -209,7 +209,7 @@ func child(ctx context.Context, args []string) error {
 		fallthrough
 	case "open":
 		start := time.Now()
-		l, err := audit.Open(o)
+		l, err := audit.OpenOrCreate(o)
 		if err != nil {
 			return err
 		}

@@ -6,12 +6,11 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime/debug"
 	"time"
-
-	"go.uber.org/zap"
 
 	"auditmesh/audit"
 	"auditmesh/audit/disk"
@@ -118,11 +117,11 @@ const memoryLimit = 400 << 20
 
 func openView(dir string) (*holdings.Holdings, *mirror.Mirror, error) {
 	debug.SetMemoryLimit(memoryLimit)
-	h, err := holdings.Open(holdings.Options{FS: disk.OS{}, Dir: dir + "/copies", Evidence: dir + "/evidence", Logger: zap.NewNop()})
+	h, err := holdings.Open(holdings.Options{FS: disk.OS{}, Dir: dir + "/copies", Evidence: dir + "/evidence", Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, nil, err
 	}
-	m, err := mirror.Open(dir+"/view", h, zap.NewNop())
+	m, err := mirror.Open(dir+"/view", h, slog.New(slog.DiscardHandler))
 	return h, m, err
 }
 

@@ -5,10 +5,9 @@ import (
 	"crypto/ed25519"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"os"
 	"time"
-
-	"go.uber.org/zap"
 
 	"auditmesh/audit"
 	"auditmesh/audit/disk"
@@ -39,15 +38,15 @@ func viewLatency(ctx context.Context, dir string, events int) error {
 	if err := audit.InitSignedState(disk.OS{}, o.SignedPath, merkle.PeerID(key.Public().(ed25519.PublicKey))); err != nil {
 		return err
 	}
-	log, err := audit.Open(o)
+	log, err := audit.OpenOrCreate(o)
 	if err != nil {
 		return err
 	}
-	h, err := holdings.Open(holdings.Options{FS: disk.OS{}, Dir: dir + "/copies", Evidence: dir + "/evidence", Own: log, Logger: zap.NewNop()})
+	h, err := holdings.Open(holdings.Options{FS: disk.OS{}, Dir: dir + "/copies", Evidence: dir + "/evidence", Own: log, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}
-	m, err := mirror.Open(dir+"/view", h, zap.NewNop())
+	m, err := mirror.Open(dir+"/view", h, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}

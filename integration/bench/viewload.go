@@ -55,7 +55,7 @@ func makeCopies(dir string, records int) error {
 		if err := audit.InitSignedState(disk.OS{}, o.SignedPath, name); err != nil {
 			return err
 		}
-		l, err := audit.Open(o)
+		l, err := audit.OpenOrCreate(o)
 		if err != nil {
 			return err
 		}

@@ -39,7 +39,7 @@ func newOurs(dir string) (appender, error) {
 	if err := audit.InitSignedState(disk.OS{}, o.SignedPath, merkle.PeerID(key.Public().(ed25519.PublicKey))); err != nil {
 		return nil, err
 	}
-	l, err := audit.Open(o)
+	l, err := audit.OpenOrCreate(o)
 	return ours{l}, err
 }
 

@@ -7,11 +7,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"time"
-
-	"go.uber.org/zap"
 )
 
 // pieceBytes is the most that is written under one deadline.
@@ -90,14 +89,14 @@ func (s *Server) send(w *answerWriter, contentType string, status int, body []by
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	if _, err := w.Write(body); err != nil {
-		s.logger.Debug("answer not written", zap.Error(err))
+		s.logger.Debug("answer not written", slog.Any("error", err))
 	}
 }
 
 func (s *Server) refuse(w *answerWriter, r *http.Request, err error) {
 	ref, status := refusal(err)
 	if status == http.StatusInternalServerError {
-		s.logger.Error("a request failed", zap.String("path", r.URL.Path), zap.Error(err))
+		s.logger.Error("a request failed", slog.String("path", r.URL.Path), slog.Any("error", err))
 	}
 	s.fail(w, ref, status)
 }
@@ -127,11 +126,11 @@ func (s *Server) end(w *answerWriter, r *http.Request, err error, lines *json.En
 	if r.Context().Err() != nil {
 		ref, status = stopping(), http.StatusServiceUnavailable
 	}
-	level := zap.DebugLevel
+	level := slog.LevelDebug
 	if status == http.StatusInternalServerError && !w.broken {
-		level = zap.ErrorLevel
+		level = slog.LevelError
 	}
-	s.logger.Log(level, "a stream failed", zap.String("path", r.URL.Path), zap.Error(err))
+	s.logger.LogAttrs(r.Context(), level, "a stream failed", slog.String("path", r.URL.Path), slog.Any("error", err))
 	if !w.began {
 		s.fail(w, ref, status)
 		return
@@ -141,7 +140,7 @@ func (s *Server) end(w *answerWriter, r *http.Request, err error, lines *json.En
 			err = lines.Encode(lastLine{ref})
 		}
 		if err = errors.Join(err, w.flush()); err != nil {
-			s.logger.Debug("the reason was not written", zap.Error(err))
+			s.logger.Debug("the reason was not written", slog.Any("error", err))
 		}
 	}
 	panic(http.ErrAbortHandler)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
@@ -13,8 +14,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-
-	"go.uber.org/zap/zaptest"
 
 	"auditmesh/audit"
 	"auditmesh/audit/event"
@@ -112,7 +111,7 @@ func serveUntil(t *testing.T, f Service, setUp func(*Server)) (*Client, func()) 
 	path := filepath.Join(dir, "api.sock")
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	s := NewServer(f, path, zaptest.NewLogger(t))
+	s := NewServer(f, path, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	setUp(s)
 	go func() { done <- s.Run(ctx) }()
 	stop := sync.OnceFunc(func() {

@@ -7,12 +7,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"sync"
 	"time"
-
-	"go.uber.org/zap"
 
 	"auditmesh/crdt"
 	"auditmesh/mirror"
@@ -67,7 +66,7 @@ const (
 type Server struct {
 	service      Service
 	path         string
-	logger       *zap.Logger
+	logger       *slog.Logger
 	slots        [pools]chan struct{}
 	answering    sync.RWMutex // held for reading by each request that is answered
 	writeTimeout time.Duration
@@ -77,7 +76,7 @@ type Server struct {
 }
 
 // NewServer serves at the unix socket path. It listens only once Run runs.
-func NewServer(service Service, path string, logger *zap.Logger) *Server {
+func NewServer(service Service, path string, logger *slog.Logger) *Server {
 	s := &Server{service: service, path: path, logger: logger, writeTimeout: writeTimeout, now: time.Now, listening: make(chan struct{})}
 	for p := range pools {
 		s.slots[p] = make(chan struct{}, slotsOf(p))

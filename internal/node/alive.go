@@ -2,9 +2,8 @@ package node
 
 import (
 	"errors"
+	"log/slog"
 	"sync"
-
-	"go.uber.org/zap"
 
 	"auditmesh/audit"
 )
@@ -25,7 +24,7 @@ func (n *Node) Alive() bool {
 		return true
 	}
 	if err := n.log.Sign(); err != nil && !errors.Is(err, audit.ErrPoisoned) {
-		n.logger.Warn("the watchdog could not sign the log", zap.Error(err))
+		n.logger.Warn("the watchdog could not sign the log", slog.Any("error", err))
 	}
 	return n.appends.moved()
 }

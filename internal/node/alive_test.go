@@ -1,9 +1,8 @@
 package node
 
 import (
+	"log/slog"
 	"testing"
-
-	"go.uber.org/zap/zaptest"
 )
 
 func TestProgress(t *testing.T) {
@@ -41,7 +40,7 @@ func TestReadyAndAlive(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := Open(t.Context(), cfg, zaptest.NewLogger(t))
+	n, err := Open(t.Context(), cfg, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,12 +2,11 @@ package node
 
 import (
 	"errors"
+	"log/slog"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-
-	"go.uber.org/zap"
 
 	"auditmesh/audit/disk"
 	"auditmesh/audit/disk/disktest"
@@ -100,7 +99,7 @@ func TestProbe(t *testing.T) {
 func TestCloseFreesTheLog(t *testing.T) {
 	c := DefaultConfig(t.TempDir())
 	for range 2 {
-		n, err := Open(t.Context(), c, zap.NewNop())
+		n, err := Open(t.Context(), c, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -114,14 +113,14 @@ func TestCloseFreesTheLog(t *testing.T) {
 	refused := c
 	refused.AuditTasklistID = "t"
 	refused.Members = []string{"nobody"}
-	if _, err := Open(t.Context(), refused, zap.NewNop()); err == nil {
+	if _, err := Open(t.Context(), refused, slog.New(slog.DiscardHandler)); err == nil {
 		t.Fatal("a member that is none")
 	}
 	id, err := EnsureIdentity(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := OpenLog(c, id, zap.NewNop())
+	l, err := OpenLog(c, id, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,7 +23,7 @@ func diskConfig() Config { return DefaultConfig("/srv/node") }
 // without a signature of it where the disk fails.
 func appendOn(t *testing.T, fsys disk.FS, c Config, id Identity, n int) error {
 	t.Helper()
-	l, err := audit.Open(audit.Options{Path: c.LogPath(), SignedPath: c.SignedPath(), Key: id.Key, FS: fsys})
+	l, err := audit.OpenOrCreate(audit.Options{Path: c.LogPath(), SignedPath: c.SignedPath(), Key: id.Key, FS: fsys})
 	if err != nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func appendOn(t *testing.T, fsys disk.FS, c Config, id Identity, n int) error {
 // recordsOn counts the records of the log.
 func recordsOn(t *testing.T, fsys disk.FS, c Config, id Identity) uint64 {
 	t.Helper()
-	l, err := audit.Open(audit.Options{Path: c.LogPath(), SignedPath: c.SignedPath(), Key: id.Key, FS: fsys})
+	l, err := audit.OpenOrCreate(audit.Options{Path: c.LogPath(), SignedPath: c.SignedPath(), Key: id.Key, FS: fsys})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,6 +188,9 @@ func TestIdentityOfManyAtOnce(t *testing.T) {
 // Who waits for the lock ends with its context.
 func TestIdentityWaitEnds(t *testing.T) {
 	c, d := diskConfig(), disktest.NewDisk()
+	if err := disk.MkdirAll(d, c.DataDir, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	lock, err := d.Lock(c.identityLockPath())
 	if err != nil {
 		t.Fatal(err)

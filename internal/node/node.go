@@ -7,10 +7,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"time"
 
-	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
 	"auditmesh/audit"
@@ -26,7 +26,7 @@ import (
 type Node struct {
 	cfg      Config
 	id       Identity
-	logger   *zap.Logger
+	logger   *slog.Logger
 	started  time.Time
 	now      func() time.Time
 	log      *audit.Log       // nil: auditing is disabled
@@ -43,7 +43,7 @@ var _ api.Service = (*Node)(nil)
 // Open opens the log (taking its lock) and the copies, and checks the
 // configuration of the mesh. It listens nowhere, and does not open the view: Run
 // does. While an `append` or `exec` has the log it waits, at most LogWait.
-func Open(ctx context.Context, cfg Config, logger *zap.Logger) (n *Node, err error) {
+func Open(ctx context.Context, cfg Config, logger *slog.Logger) (n *Node, err error) {
 	id, err := EnsureIdentity(ctx, cfg)
 	if err != nil {
 		return nil, err
@@ -102,8 +102,8 @@ const (
 // What works on the view runs beside the rest: it may fail or hang, and neither
 // the log nor the end of the node waits for it beyond viewStop.
 func (n *Node) Run(ctx context.Context) error {
-	n.logger.Info("node runs", zap.String("node", n.id.Peer), zap.String("data directory", n.cfg.DataDir),
-		zap.String("tasklist", n.cfg.AuditTasklistID), zap.Int("pid", os.Getpid()))
+	n.logger.Info("node runs", slog.String("node", n.id.Peer), slog.String("data directory", n.cfg.DataDir),
+		slog.String("tasklist", n.cfg.AuditTasklistID), slog.Int("pid", os.Getpid()))
 	g, ctx := errgroup.WithContext(ctx)
 	beside := make(chan error, 1)
 	go func() {
@@ -123,12 +123,12 @@ func (n *Node) Run(ctx context.Context) error {
 		g.Go(func() error { return n.mesh.Run(ctx) })
 	}
 	err := g.Wait()
-	n.logger.Info("node stops", zap.Error(err))
+	n.logger.Info("node stops", slog.Any("error", err))
 	select {
 	case viewErr := <-beside:
 		err = errors.Join(err, viewErr)
 	case <-time.After(viewStop):
-		n.logger.Warn("work on the view does not end, and is left behind", zap.Duration("waited", viewStop), zap.NamedError("view", n.mirror.Err()))
+		n.logger.Warn("work on the view does not end, and is left behind", slog.Duration("waited", viewStop), slog.Any("view", n.mirror.Err()))
 	}
 	return err
 }
@@ -148,7 +148,7 @@ func (n *Node) Close() error {
 		ctx, cancel := context.WithTimeout(context.Background(), viewClose)
 		defer cancel()
 		if err := n.mirror.Shutdown(ctx); err != nil {
-			n.logger.Warn("the view was not closed", zap.Error(err))
+			n.logger.Warn("the view was not closed", slog.Any("error", err))
 		}
 	}
 	return errors.Join(errs...)

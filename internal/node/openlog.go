@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
+	"log/slog"
 	"time"
 
-	"go.uber.org/zap"
-
 	"auditmesh/audit"
-	"auditmesh/audit/disk"
 	"auditmesh/internal/api"
 )
 
@@ -26,7 +23,7 @@ const (
 // OpenLog opens the node's own log as the configuration has it, nil if auditing
 // is disabled. The command line uses it too, where no node runs. It does not wait
 // for a log that is in use: audit.ErrLocked.
-func OpenLog(cfg Config, id Identity, logger *zap.Logger) (*audit.Log, error) {
+func OpenLog(cfg Config, id Identity, logger *slog.Logger) (*audit.Log, error) {
 	path := cfg.LogPath()
 	if path == "" {
 		return nil, nil
@@ -35,15 +32,10 @@ func OpenLog(cfg Config, id Identity, logger *zap.Logger) (*audit.Log, error) {
 		Path: path, SignedPath: cfg.SignedPath(), Key: id.Key, Logger: logger,
 		SegmentBytes: cfg.SegmentBytes, SegmentAge: cfg.SegmentAge.Std(), MinFree: cfg.MinFreeBytes, MaxArgvBytes: int(cfg.MaxArgvBytes),
 	}
-	if _, err := (disk.OS{}).Stat(filepath.Dir(path)); err != nil {
-		if err := makeDir(disk.OS{}, filepath.Dir(path)); err != nil {
-			return nil, fmt.Errorf("make the log's directory: %w", err)
-		}
-	}
-	l, err := audit.Open(o)
+	l, err := audit.OpenOrCreate(o)
 	if errors.Is(err, audit.ErrBehind) || errors.Is(err, audit.ErrNoSignedState) {
 		if err = audit.Succeed(o, err); err == nil {
-			l, err = audit.Open(o)
+			l, err = audit.OpenOrCreate(o)
 		}
 	}
 	if err != nil {
@@ -51,14 +43,14 @@ func OpenLog(cfg Config, id Identity, logger *zap.Logger) (*audit.Log, error) {
 	}
 	if l.Adopted() {
 		logger.Warn("an existing file was taken over as this node's log: the mesh will see its old lines",
-			zap.String("path", path), zap.Uint64("records", l.Size()))
+			slog.String("path", path), slog.Uint64("records", l.Size()))
 	}
 	return l, nil
 }
 
 // waitForLog is OpenLog for a node that starts. It waits while an `append` or an
 // `exec` has the log, for at most LogWait, and not for another node.
-func waitForLog(ctx context.Context, cfg Config, id Identity, logger *zap.Logger) (*audit.Log, error) {
+func waitForLog(ctx context.Context, cfg Config, id Identity, logger *slog.Logger) (*audit.Log, error) {
 	ctx, cancel := context.WithTimeout(ctx, LogWait)
 	defer cancel()
 	for {

@@ -3,9 +3,8 @@ package node
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
-
-	"go.uber.org/zap"
 
 	"auditmesh/audit/holdings"
 	"auditmesh/audit/merkle"
@@ -32,7 +31,7 @@ func (n *Node) retain(ctx context.Context) error {
 				keep = own
 			}
 			if err := n.retainLog(ctx, l, name, keep); err != nil && !errors.Is(err, context.Canceled) {
-				n.logger.Warn("old segments are not removed yet", zap.Stringer("log", name), zap.Error(err))
+				n.logger.Warn("old segments are not removed yet", slog.Any("log", name), slog.Any("error", err))
 			}
 		}
 		select {
@@ -54,7 +53,7 @@ func (n *Node) retainLog(ctx context.Context, l holdings.Log, name merkle.LogNam
 	}
 	if now := l.First(); now > had {
 		n.logger.Info("old segments removed, as the configuration keeps no more",
-			zap.Stringer("log", name), zap.Uint64("records", now-had), zap.Uint64("first record held", now))
+			slog.Any("log", name), slog.Uint64("records", now-had), slog.Uint64("first record held", now))
 	}
 	return nil
 }

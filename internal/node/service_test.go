@@ -5,13 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"go.uber.org/zap"
 
 	"auditmesh/audit"
 	"auditmesh/audit/merkle"
@@ -27,7 +26,7 @@ func start(t *testing.T, dir string) (*Node, *api.Client, func() error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := Open(t.Context(), cfg, zap.NewNop())
+	n, err := Open(t.Context(), cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

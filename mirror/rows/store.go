@@ -3,6 +3,7 @@ package rows
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,7 +15,6 @@ import (
 	badger "github.com/dgraph-io/badger"
 	"github.com/dgraph-io/badger/options"
 	dsbadger "github.com/ipfs/go-ds-badger"
-	"go.uber.org/zap"
 
 	"auditmesh/crdt"
 )
@@ -39,7 +39,7 @@ var errSchema = errors.New("the view has another schema")
 // cannot be opened because of the machine (no space, no rights) is left as it is.
 // writing, if not nil, has the time at which the write under way began, in
 // nanoseconds since 1970, and 0 while there is none.
-func Open(dir string, writing *atomic.Int64, logger *zap.Logger) (s *Store, whole bool, err error) {
+func Open(dir string, writing *atomic.Int64, logger *slog.Logger) (s *Store, whole bool, err error) {
 	s, err = tryOpen(dir)
 	whole = err == nil
 	if err != nil {
@@ -49,7 +49,7 @@ func Open(dir string, writing *atomic.Int64, logger *zap.Logger) (s *Store, whol
 		if ofMachine(err) {
 			return nil, false, err // it may be whole: not thrown away
 		}
-		logger.Warn("the view's database cannot be used; it is derived, and is rebuilt from the files", zap.Error(err))
+		logger.Warn("the view's database cannot be used; it is derived, and is rebuilt from the files", slog.Any("error", err))
 		if s, err = New(dir); err != nil {
 			return nil, false, err
 		}

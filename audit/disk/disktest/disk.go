@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"auditmesh/audit/disk"
@@ -22,9 +23,11 @@ var ErrCrashed = errors.New("the machine has crashed")
 
 // Disk is a file system in memory that tells what programs see from what is on
 // the disk. Bytes are on the disk after Sync of their file, names after SyncDir
-// of their directory. A Sync that fails forgets what it was to write, as Linux
-// does: programs still see it, and no later Sync writes it. Restart is a power
-// cut: of what was not synced any part is kept.
+// of their directory, which is itself on the disk only after SyncDir of the one
+// above it. A Sync that fails forgets what it was to write, as Linux does:
+// programs still see it, and no later Sync writes it. Restart is a power cut: of
+// what was not synced any part is kept, and a directory whose name is lost is lost
+// with all that is in it.
 type Disk struct {
 	mu    sync.Mutex
 	names map[string]*inode // guarded by mu: what programs see
@@ -33,11 +36,14 @@ type Disk struct {
 	locks map[string]bool   // guarded by mu
 	fail  func(Op) (err error, after bool)
 	gen   int // guarded by mu: a file opened before a restart is dead
+	made  int // guarded by mu: inodes so far
 	dead  bool
 }
 
-// inode is a file. Its data are guarded by the disk's mu.
+// inode is a file or a directory. Its data are guarded by the disk's mu.
 type inode struct {
+	id         int  // counts the disk's inodes, so that a seed repeats
+	dir        bool // what is in it, the disk's names say
 	live, disk []byte
 	dirty      []span // what of live is not on the disk, and will be with the next sync
 	resized    bool
@@ -52,9 +58,18 @@ type nameOp struct {
 	set map[string]*inode // nil: the name is removed
 }
 
-// NewDisk is an empty disk.
+// NewDisk is an empty disk: the directory / and nothing in it.
 func NewDisk() *Disk {
-	return &Disk{names: make(map[string]*inode), disk: make(map[string]*inode), locks: make(map[string]bool)}
+	root := &inode{dir: true}
+	return &Disk{
+		names: map[string]*inode{"/": root}, disk: map[string]*inode{"/": root}, locks: make(map[string]bool),
+	}
+}
+
+// newInode is called with mu held.
+func (d *Disk) newInode() *inode {
+	d.made++
+	return &inode{id: d.made, modified: time.Now()}
 }
 
 // SetFail makes operations fail from now on as fail says; nil ends that.
@@ -83,6 +98,7 @@ func (d *Disk) Restart(keep func() bool) {
 			}
 		}
 	}
+	d.dropOrphans()
 	for _, file := range inodesOf(d.names, d.disk) {
 		file.restart(keep)
 	}
@@ -95,15 +111,14 @@ func (d *Disk) Restart(keep func() bool) {
 func KeepSome(rng *rand.Rand) func() bool { return func() bool { return rng.IntN(2) == 0 } }
 
 func inodesOf(tables ...map[string]*inode) []*inode {
-	var list []*inode
+	found := make(map[*inode]bool)
 	for _, table := range tables {
-		for _, name := range slices.Sorted(maps.Keys(table)) { // in order, so that a seed repeats
-			if !slices.Contains(list, table[name]) {
-				list = append(list, table[name])
-			}
+		for _, file := range table {
+			found[file] = true
 		}
 	}
-	return list
+	byAge := func(a, b *inode) int { return a.id - b.id } // temporary names are random
+	return slices.SortedFunc(maps.Keys(found), byAge)
 }
 
 func (f *inode) restart(keep func() bool) {
@@ -181,15 +196,24 @@ func (d *Disk) change(path string, set map[string]*inode) {
 
 // OpenFile is that of disk.FS.
 func (d *Disk) OpenFile(path string, flag int, _ fs.FileMode) (disk.File, error) {
+	path = filepath.Clean(path)
 	f := &diskFile{d: d, path: path, appends: flag&os.O_APPEND != 0}
 	open := func() error {
 		f.gen = d.gen
 		f.inode = d.names[path]
-		if f.inode == nil {
-			if flag&os.O_CREATE == 0 {
-				return &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
+		switch {
+		case f.inode != nil && f.inode.dir && flag&(os.O_WRONLY|os.O_RDWR) != 0:
+			return &fs.PathError{Op: "open", Path: path, Err: syscall.EISDIR}
+		case f.inode != nil && flag&os.O_EXCL != 0:
+			return &fs.PathError{Op: "open", Path: path, Err: fs.ErrExist}
+		case f.inode != nil:
+		case flag&os.O_CREATE == 0:
+			return &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
+		default:
+			if err := d.parentLocked("open", path); err != nil {
+				return err
 			}
-			f.inode = &inode{modified: time.Now()}
+			f.inode = d.newInode()
 			d.change(path, map[string]*inode{path: f.inode})
 		}
 		if flag&os.O_TRUNC != 0 && len(f.inode.live) > 0 {
@@ -210,10 +234,17 @@ func (d *Disk) OpenFile(path string, flag int, _ fs.FileMode) (disk.File, error)
 
 // Rename is that of disk.FS.
 func (d *Disk) Rename(from, to string) error {
+	from, to = filepath.Clean(from), filepath.Clean(to)
 	return d.do("rename", to, func() error {
 		file := d.names[from]
 		if file == nil {
 			return &fs.PathError{Op: "rename", Path: from, Err: fs.ErrNotExist}
+		}
+		if err := d.parentLocked("rename", to); err != nil {
+			return err
+		}
+		if old := d.names[to]; file.dir || old != nil && old.dir { // nobody renames directories yet
+			return &fs.PathError{Op: "rename", Path: to, Err: syscall.EISDIR}
 		}
 		if d.names[to] != file { // else rename(2) does nothing
 			d.change(to, map[string]*inode{from: nil, to: file})
@@ -224,9 +255,13 @@ func (d *Disk) Rename(from, to string) error {
 
 // Remove is that of disk.FS.
 func (d *Disk) Remove(path string) error {
+	path = filepath.Clean(path)
 	return d.do("remove", path, func() error {
 		if d.names[path] == nil {
 			return &fs.PathError{Op: "remove", Path: path, Err: fs.ErrNotExist}
+		}
+		if d.names[path].dir && len(d.childrenLocked(path)) > 0 {
+			return &fs.PathError{Op: "remove", Path: path, Err: syscall.ENOTEMPTY}
 		}
 		d.change(path, map[string]*inode{path: nil})
 		return nil
@@ -235,32 +270,18 @@ func (d *Disk) Remove(path string) error {
 
 // Link is that of disk.FS.
 func (d *Disk) Link(from, to string) error {
+	from, to = filepath.Clean(from), filepath.Clean(to)
 	return d.do("link", to, func() error {
-		if d.names[from] == nil || d.names[to] != nil {
+		if d.names[from] == nil {
+			return &fs.PathError{Op: "link", Path: from, Err: fs.ErrNotExist}
+		}
+		if d.names[to] != nil {
 			return &fs.PathError{Op: "link", Path: to, Err: fs.ErrExist}
 		}
-		d.change(to, map[string]*inode{to: d.names[from]})
-		return nil
-	})
-}
-
-// MkdirAll does nothing: directories are there.
-func (d *Disk) MkdirAll(string, fs.FileMode) error { return nil }
-
-// SyncDir is that of disk.FS.
-func (d *Disk) SyncDir(path string) error {
-	return d.do("syncdir", path, func() error {
-		rest := d.ops[:0:0]
-		for _, op := range d.ops {
-			if op.dir != filepath.Clean(path) {
-				rest = append(rest, op)
-				continue
-			}
-			for name, file := range op.set {
-				setName(d.disk, name, file)
-			}
+		if err := d.parentLocked("link", to); err != nil {
+			return err
 		}
-		d.ops = rest
+		d.change(to, map[string]*inode{to: d.names[from]})
 		return nil
 	})
 }
@@ -272,7 +293,7 @@ func (d *Disk) Stat(path string) (fs.FileInfo, error) {
 	if d.dead {
 		return nil, ErrCrashed
 	}
-	file := d.names[path]
+	file := d.names[filepath.Clean(path)]
 	if file == nil {
 		return nil, &fs.PathError{Op: "stat", Path: path, Err: fs.ErrNotExist}
 	}
@@ -281,22 +302,6 @@ func (d *Disk) Stat(path string) (fs.FileInfo, error) {
 
 // SameFile is that of disk.FS.
 func (d *Disk) SameFile(a, b fs.FileInfo) bool { return a.(fileInfo).inode == b.(fileInfo).inode }
-
-// ReadDir is that of disk.FS.
-func (d *Disk) ReadDir(path string) ([]fs.DirEntry, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.dead {
-		return nil, ErrCrashed
-	}
-	var list []fs.DirEntry
-	for _, name := range slices.Sorted(maps.Keys(d.names)) {
-		if filepath.Dir(name) == filepath.Clean(path) {
-			list = append(list, fs.FileInfoToDirEntry(d.names[name].info(name)))
-		}
-	}
-	return list, nil
-}
 
 // Free is without end.
 func (d *Disk) Free(string) (uint64, error) { return 1 << 62, nil }
@@ -312,43 +317,16 @@ func (d *Disk) Kill() {
 	clear(d.locks)
 }
 
-// Lock is that of disk.FS.
-func (d *Disk) Lock(path string) (disk.Lock, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.locks[path] {
-		return nil, disk.ErrLocked
-	}
-	d.locks[path] = true
-	d.names[path] = &inode{live: []byte("1\n")}
-	return diskLock{d, path}, nil
-}
-
-type diskLock struct {
-	d    *Disk
-	path string
-}
-
-func (l diskLock) Close() error {
-	l.d.mu.Lock()
-	defer l.d.mu.Unlock()
-	delete(l.d.locks, l.path)
-	return nil
-}
-
-func (l diskLock) Release() error {
-	l.d.mu.Lock()
-	l.d.names[l.path] = &inode{}
-	l.d.mu.Unlock()
-	return l.Close()
-}
-
 // String lists what programs see, for a test that failed.
 func (d *Disk) String() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(d.names)) {
+		if d.names[name].dir {
+			fmt.Fprintf(&b, "%s: a directory, on the disk: %v\n", name, d.disk[name] != nil)
+			continue
+		}
 		fmt.Fprintf(&b, "%s: %d bytes, %d on the disk\n", name, len(d.names[name].live), len(d.names[name].disk))
 	}
 	return b.String()

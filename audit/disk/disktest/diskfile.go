@@ -24,11 +24,16 @@ func (i fileInfo) Name() string { return i.name }
 
 func (i fileInfo) Size() int64 { return i.size }
 
-func (i fileInfo) Mode() fs.FileMode { return 0o600 }
+func (i fileInfo) Mode() fs.FileMode {
+	if i.inode.dir {
+		return fs.ModeDir | 0o700
+	}
+	return 0o600
+}
 
 func (i fileInfo) ModTime() time.Time { return i.modified }
 
-func (i fileInfo) IsDir() bool { return false }
+func (i fileInfo) IsDir() bool { return i.inode.dir }
 
 func (i fileInfo) Sys() any { return nil }
 
