@@ -38,7 +38,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"log/slog"
 	"strings"
 
 	"auditmesh/audit"
@@ -54,9 +54,9 @@ type Options struct {
 	// view and socket. What is missing is made, but for the configuration, whose
 	// absence means the defaults.
 	DataDir string
-	// Messages takes the node's own messages, a line each, of the level log_level.
-	// It is written by one goroutine at a time. Nil: they go nowhere.
-	Messages io.Writer
+	// Logger takes the node's own messages, of the levels that it lets through;
+	// log_level is for `auditmesh run` alone. Nil: they go nowhere.
+	Logger *slog.Logger
 }
 
 // Node is a node of the audit mesh. Open makes it.
@@ -78,10 +78,10 @@ func Open(ctx context.Context, o Options) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.Messages == nil {
-		o.Messages = io.Discard
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	n, err := node.Open(ctx, cfg, node.NewLogger(o.Messages, cfg.LogLevel))
+	n, err := node.Open(ctx, cfg, o.Logger)
 	if err != nil {
 		return nil, err
 	}

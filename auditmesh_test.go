@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -79,11 +80,11 @@ func TestConfiguration(t *testing.T) {
 	if _, err := auditmesh.Open(t.Context(), auditmesh.Options{DataDir: dir}); err == nil || !strings.Contains(err.Error(), `unknown key "no_such_key"`) {
 		t.Errorf("a wrong configuration: %v", err)
 	}
-	if err := os.WriteFile(path, []byte("audit_log_path = \"elsewhere/mine.jsonl\"\nlog_level = \"debug\"\n"), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte("audit_log_path = \"elsewhere/mine.jsonl\"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	var said bytes.Buffer
-	n, err := auditmesh.Open(t.Context(), auditmesh.Options{DataDir: dir, Messages: &said})
+	n, err := auditmesh.Open(t.Context(), auditmesh.Options{DataDir: dir, Logger: slog.New(slog.NewTextHandler(&said, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,7 @@ strace strace
 python3 python3
 mkfs.ext4 e2fsprogs
 systemd-analyze systemd
+rsync rsync
 END
   [ ${#missing[@]} -gt 0 ] || return 0
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

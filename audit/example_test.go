@@ -30,7 +30,7 @@ func exampleLog() (audit.Options, *audit.Log) {
 		Key:        ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, ed25519.SeedSize)),
 		Now:        func() time.Time { return time.UnixMilli(1764000000000) },
 	}
-	if err := audit.Create(o); err != nil {
+	if err := audit.Create(o); err != nil { // once; Open makes nothing
 		panic(err)
 	}
 	l, err := audit.Open(o)
