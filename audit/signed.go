@@ -59,7 +59,7 @@ func readSigned(fsys disk.FS, path, peer string) (SignedState, error) {
 		return s, &segment.DamageError{File: path, Reason: "is not a last-signed state: " + err.Error()}
 	}
 	if s.Version != signedVersion {
-		return s, &segment.DamageError{File: path, Reason: fmt.Sprintf("has version %d, this program knows %d", s.Version, signedVersion)}
+		return s, &segment.VersionError{File: path, Has: s.Version, Knows: signedVersion}
 	}
 	if want, err := s.encode(); err != nil || !bytes.Equal(want, raw) {
 		return s, &segment.DamageError{File: path, Reason: "is not as it was written"}

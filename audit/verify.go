@@ -3,6 +3,7 @@ package audit
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"auditmesh/audit/disk"
@@ -59,6 +60,11 @@ func Verify(path string, o VerifyOptions) (Report, error) {
 	if v.segs, err = v.segments(path, err); err != nil {
 		return v.rep, err
 	}
+	if info != nil && !info.IsDir() && !v.bare {
+		if err := v.checkPath(path); err != nil {
+			v.problem(err)
+		}
+	}
 	v.run(path)
 	for _, err := range v.index.Findings {
 		v.rep.Derived = append(v.rep.Derived, err.Error())
@@ -98,6 +104,35 @@ func (v *verifier) segments(path string, statErr error) ([]segment.Segment, erro
 	v.inUse = !segment.Closed(v.opts.FS, v.files.Lock())
 	v.index.InUse = func() bool { return v.inUse || !segment.Closed(v.opts.FS, v.files.Lock()) }
 	return segs, nil
+}
+
+// checkPath finds a file at the log's path that is none of the segments, nor an
+// earlier or a later state of the last one, as a copied directory has it. What is
+// in it is in no log.
+func (v *verifier) checkPath(path string) error {
+	segs, err := segment.List(v.opts.FS, v.files) // once more: the log may be rotating
+	if err != nil {
+		return err
+	}
+	at, err := v.opts.FS.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, s := range segs {
+		if info, err := v.opts.FS.Stat(s.Path); err == nil && v.opts.FS.SameFile(at, info) {
+			return nil
+		}
+	}
+	last := segs[len(segs)-1].Path
+	for _, pair := range [][2]string{{path, last}, {last, path}} {
+		if same, err := disk.SamePrefix(v.opts.FS, pair[0], 0, pair[1]); err != nil || same {
+			return err
+		}
+	}
+	return &segment.DamageError{File: path, Reason: "another file stands at the log's path than the one that the log wrote: an editor or another program replaced it. What is in it is in no log; the log's own lines are in " + last}
 }
 
 func (v *verifier) run(path string) {

@@ -82,12 +82,27 @@ func ReadHead(fsys disk.FS, path string) (Head, error) {
 		return h, &DamageError{File: path, Reason: "is not a segment head: " + err.Error()}
 	}
 	if h.Version != headVersion {
-		return h, &DamageError{File: path, Reason: fmt.Sprintf("has version %d, this program knows %d", h.Version, headVersion)}
+		return h, &VersionError{path, h.Version, headVersion}
 	}
 	if want, err := h.encode(); err != nil || !bytes.Equal(want, raw) {
 		return h, &DamageError{File: path, Reason: "is not as it was written: its checksum or its form is wrong"}
 	}
 	return h, nil
+}
+
+// VersionError says that a file is of another version of its format than this
+// program reads. Nothing is changed.
+type VersionError struct {
+	File       string
+	Has, Knows int
+}
+
+func (e *VersionError) Error() string {
+	who := "a newer auditmesh wrote it: use that one"
+	if e.Has < e.Knows {
+		who = "an older auditmesh wrote it, whose format is no longer read"
+	}
+	return fmt.Sprintf("%s: has version %d, this program reads version %d; %s. Nothing was changed", e.File, e.Has, e.Knows, who)
 }
 
 // DamageError says that a file is not as it was left, and where. Nothing is

@@ -47,6 +47,9 @@ func (c *verifyCmd) Run(a *app) error {
 			return err
 		}
 	}
+	if len(reports) == 0 && !a.opts.JSON {
+		fmt.Fprintln(a.stdout, "There is nothing to verify: no log was written here yet.")
+	}
 	if bad > 0 {
 		return &exitError{exitFailed, fmt.Errorf("%d of %d logs are not as they were signed", bad, len(reports))}
 	}
