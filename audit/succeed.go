@@ -359,11 +359,11 @@ func (p *Succession) installed(fsys disk.FS, f segment.Layout) (bool, error) {
 	raw := make([]byte, merkle.MaxLine)
 	n, _ := file.ReadAt(raw, 0) // short, for most files
 	end := bytes.IndexByte(raw[:n], '\n')
-	return end >= 0 && p.begins(raw[:end]), nil
+	return end >= 0 && p.begunBy(raw[:end]), nil
 }
 
-// begins says whether a log's first line is that of the successor.
-func (p *Succession) begins(line []byte) bool {
+// begunBy says whether a log's first line is that of the successor.
+func (p *Succession) begunBy(line []byte) bool {
 	e, err := event.Decode(line)
 	if err != nil {
 		return false

@@ -109,7 +109,7 @@ func (c *catchUp) run(ctx context.Context, h host.Host) error {
 			}
 			wg.Go(func() {
 				defer func() { <-slots }()
-				c.begin(ctx, h, p)
+				c.startSession(ctx, h, p)
 			})
 			continue
 		}
@@ -152,7 +152,7 @@ func (c *catchUp) pick() (p peer.ID, wait time.Duration, ok bool) {
 	return "", wait, false
 }
 
-func (c *catchUp) begin(ctx context.Context, h host.Host, p peer.ID) {
+func (c *catchUp) startSession(ctx context.Context, h host.Host, p peer.ID) {
 	defer c.free(p)
 	if h.Network().Connectedness(p) != network.Connected {
 		return // when it is, joining the topic wakes us

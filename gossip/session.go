@@ -87,7 +87,7 @@ func (c *catchUp) session(ctx context.Context, s network.Stream, p peer.ID) (got
 	stop := context.AfterFunc(ctx, func() { s.Reset() })
 	defer stop()
 	x := &exchange{c: c, s: s, r: bufio.NewReader(s), p: p, offered: c.m.opts.Holdings.Offered()}
-	x.begins = c.beginnings(p, x.offered)
+	x.wanted = c.beginnings(p, x.offered)
 	return x.run(ctx)
 }
 
@@ -98,7 +98,7 @@ type exchange struct {
 	r       *bufio.Reader
 	p       peer.ID
 	offered []merkle.LogState
-	begins  []merkle.LogState // what is wanted from the record on where the peer begins
+	wanted  []merkle.LogState // what is wanted from the record on where the peer begins
 	before  [16]byte          // instance of the peer when it was last heard
 }
 
@@ -214,7 +214,7 @@ func (x *exchange) send(ctx context.Context, mem *remembered, known *wire.Known,
 }
 
 func (x *exchange) sendState(mem *remembered, known *wire.Known) error {
-	all := slices.Concat(x.offered, x.begins)
+	all := slices.Concat(x.offered, x.wanted)
 	full := make(map[merkle.LogName]merkle.LogState, len(all))
 	states := all
 	delta := mem.sent != nil && bytes.Equal(known.GetInstance(), x.c.sessions.instance[:]) && known.GetNumber() == mem.number
@@ -284,7 +284,7 @@ func (x *exchange) receive(mem *remembered, stated chan<- map[merkle.LogName]mer
 // store stores a batch, which begins its log here if that was asked for.
 func (x *exchange) store(v *merkle.VerifiedBatch) (audit.Outcome, error) {
 	h := x.c.m.opts.Holdings
-	if slices.ContainsFunc(x.begins, func(s merkle.LogState) bool { return s.Name == v.Log && s.First == v.First }) {
+	if slices.ContainsFunc(x.wanted, func(s merkle.LogState) bool { return s.Name == v.Log && s.First == v.First }) {
 		return h.StartAt(v)
 	}
 	return h.Extend(v)

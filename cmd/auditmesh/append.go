@@ -69,7 +69,7 @@ func (p *appender) each(a *app, inputs [][]byte, report func(api.Appended) error
 func (p *appender) stream(a *app, in io.Reader, report func(api.Appended) error) error {
 	r := bufio.NewReaderSize(in, 64<<10)
 	for {
-		group, readErr := api.ReadGroup(r)
+		group, readErr := api.ReadArrived(r)
 		if len(group) > 0 {
 			if err := p.each(a, group, report); err != nil {
 				return err

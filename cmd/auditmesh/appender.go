@@ -41,7 +41,7 @@ func (p *appender) appendInputs(ctx context.Context, inputs ...[]byte) ([]api.Ap
 		if !errors.Is(err, api.ErrNoNode) {
 			return out, err
 		}
-		out, err = p.direct(ctx, inputs)
+		out, err = p.appendHere(ctx, inputs)
 		if !errors.Is(err, audit.ErrLocked) {
 			return out, err
 		}
@@ -56,7 +56,7 @@ func (p *appender) appendInputs(ctx context.Context, inputs ...[]byte) ([]api.Ap
 	}
 }
 
-func (p *appender) direct(ctx context.Context, inputs [][]byte) (out []api.Appended, err error) {
+func (p *appender) appendHere(ctx context.Context, inputs [][]byte) (out []api.Appended, err error) {
 	id, err := node.EnsureIdentity(ctx, p.cfg)
 	if err != nil {
 		return nil, err

@@ -44,7 +44,7 @@ func (a *app) targets(paths []string) ([]target, error) {
 		return nil, err
 	}
 	if len(paths) == 0 {
-		if paths, err = held(cfg); err != nil {
+		if paths, err = logPaths(cfg); err != nil {
 			return nil, err
 		}
 	}
@@ -58,8 +58,8 @@ func (a *app) targets(paths []string) ([]target, error) {
 	return list, nil
 }
 
-// held are a node's own log, its sealed ones, and its copies.
-func held(cfg node.Config) (paths []string, err error) {
+// logPaths are a node's own log, its sealed ones, and its copies.
+func logPaths(cfg node.Config) (paths []string, err error) {
 	if path := cfg.LogPath(); path != "" {
 		paths = append(paths, path)
 	}

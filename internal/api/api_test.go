@@ -192,7 +192,7 @@ func TestAppendStreams(t *testing.T) {
 		t.Error(err)
 	}
 	for _, g := range f.groups {
-		if len(g) > groupRecords {
+		if len(g) > batchRecords {
 			t.Errorf("a group of %d", len(g))
 		}
 	}

@@ -63,7 +63,7 @@ func (s *Server) events(w *answerWriter, r *http.Request) {
 	answers := w.stream()
 	in := bufio.NewReaderSize(r.Body, 64<<10)
 	for {
-		inputs, readErr := ReadGroup(in)
+		inputs, readErr := ReadArrived(in)
 		var err error
 		for _, a := range s.service.Append(r.Context(), inputs) {
 			err = errors.Join(err, answers.Encode(a))

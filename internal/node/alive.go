@@ -42,7 +42,7 @@ type progress struct {
 }
 
 // begin says that some work begins; the function that it returns, that it ended.
-func (p *progress) begin() (end func()) {
+func (p *progress) start() (end func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.running++

@@ -12,7 +12,7 @@ func TestProgress(t *testing.T) {
 			t.Error("where nothing is to be done, nothing hangs")
 		}
 	}
-	end := p.begin()
+	end := p.start()
 	if !p.moved() {
 		t.Error("work that has only begun is not stuck")
 	}
@@ -22,7 +22,7 @@ func TestProgress(t *testing.T) {
 	if p.moved() {
 		t.Error("and it stays so")
 	}
-	other := p.begin()
+	other := p.start()
 	other()
 	if !p.moved() {
 		t.Error("something ended: the log answers")

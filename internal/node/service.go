@@ -25,7 +25,7 @@ func (n *Node) Identity() api.Identity {
 
 // Append commits events that are given as JSON objects.
 func (n *Node) Append(ctx context.Context, inputs [][]byte) []api.Appended {
-	defer n.appends.begin()()
+	defer n.appends.start()()
 	return AppendInputs(ctx, n.log, inputs)
 }
 

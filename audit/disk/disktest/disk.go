@@ -45,12 +45,12 @@ type inode struct {
 	id         int  // counts the disk's inodes, so that a seed repeats
 	dir        bool // what is in it, the disk's names say
 	live, disk []byte
-	dirty      []span // what of live is not on the disk, and will be with the next sync
+	dirty      []byteRange // what of live is not on the disk, and will be with the next sync
 	resized    bool
 	modified   time.Time
 }
 
-type span struct{ from, to int }
+type byteRange struct{ from, to int }
 
 // nameOp is one change of names that a crash may lose as a whole.
 type nameOp struct {

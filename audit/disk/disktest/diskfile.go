@@ -62,7 +62,7 @@ func (f *diskFile) Write(p []byte) (n int, err error) {
 		}
 		f.inode.live = grown(f.inode.live, f.at+len(p))
 		copy(f.inode.live[f.at:], p)
-		f.inode.dirty = append(f.inode.dirty, span{f.at, f.at + len(p)})
+		f.inode.dirty = append(f.inode.dirty, byteRange{f.at, f.at + len(p)})
 		f.inode.modified = time.Now()
 		f.at += len(p)
 		n = len(p)

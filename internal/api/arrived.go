@@ -10,43 +10,43 @@ import (
 // ErrLong ends the reading of events.
 var ErrLong = errors.New("an event is longer than a line may be; nothing after it was read")
 
-// groupRecords and groupBytes bound what is appended as one batch.
+// batchRecords and batchBytes bound what is appended as one batch.
 const (
-	groupRecords = 1000
-	groupBytes   = 1 << 20
+	batchRecords = 1000
+	batchBytes   = 1 << 20
 )
 
-// ReadGroup reads at least one event, a line each, and those that have arrived
+// ReadArrived reads at least one event, a line each, and those that have arrived
 // after it, up to what is appended as one batch. Empty lines are left out. With an
 // error, io.EOF at the end, what was read before it is returned too.
-func ReadGroup(in *bufio.Reader) (group [][]byte, err error) {
-	for bytes := 0; len(group) < groupRecords && bytes < groupBytes; {
+func ReadArrived(in *bufio.Reader) (events [][]byte, err error) {
+	for bytes := 0; len(events) < batchRecords && bytes < batchBytes; {
 		var line []byte
 		for {
 			part, err := in.ReadSlice('\n')
 			line = append(line, part...)
 			if len(line) > merkle.MaxLine {
-				return group, ErrLong
+				return events, ErrLong
 			}
 			if err == nil {
 				break
 			}
 			if !errors.Is(err, bufio.ErrBufferFull) {
 				if len(trimmed(line)) > 0 { // the last line needs no newline
-					group = append(group, trimmed(line))
+					events = append(events, trimmed(line))
 				}
-				return group, err
+				return events, err
 			}
 		}
 		if line = trimmed(line); len(line) > 0 {
-			group = append(group, line)
+			events = append(events, line)
 			bytes += len(line)
 		}
-		if len(group) > 0 && in.Buffered() == 0 {
-			return group, nil
+		if len(events) > 0 && in.Buffered() == 0 {
+			return events, nil
 		}
 	}
-	return group, nil
+	return events, nil
 }
 
 func trimmed(line []byte) []byte {
