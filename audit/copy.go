@@ -45,7 +45,8 @@ type Copy struct {
 	files segment.Layout
 	seal  int64 // bytes at which a segment is sealed
 
-	mu sync.Mutex // held while extending
+	mu     sync.Mutex // held while extending
+	closed bool       // guarded by mu
 }
 
 // copyFileName is the name of a copy's files, as "audit" is for audit.jsonl.
@@ -129,7 +130,7 @@ func (c *Copy) Extend(v *merkle.VerifiedBatch) (Outcome, error) {
 	return c.extend(v)
 }
 
-// Begin is Extend for a log of which nothing is held and whose beginning nobody
+// StartAt is Extend for a log of which nothing is held and whose beginning nobody
 // who was asked has: an empty copy then begins where the batch does.
 func (c *Copy) StartAt(v *merkle.VerifiedBatch) (Outcome, error) {
 	if v.Log != c.name {
@@ -183,6 +184,7 @@ func (c *Copy) extend(v *merkle.VerifiedBatch) (Outcome, error) {
 func (c *Copy) Close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.closed = true
 	c.seq.FlushIndex()
 }
 

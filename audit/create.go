@@ -77,7 +77,7 @@ func makeLog(o Options, first func(segment.Layout, string) error) error {
 	if err := disk.MkdirAll(o.FS, files.Dir, 0o700); err != nil {
 		return fmt.Errorf("make the log's directory: %w", err)
 	}
-	lock, err := o.FS.Lock(files.Lock())
+	lock, err := o.takeLocks(files)
 	if err != nil {
 		return err
 	}

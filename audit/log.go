@@ -149,7 +149,7 @@ func open(o Options, create bool) (*Log, error) {
 			return nil, err
 		}
 	}
-	if l.lock, err = o.FS.Lock(l.files.Lock()); err != nil {
+	if l.lock, err = o.takeLocks(l.files); err != nil {
 		return nil, fmt.Errorf("%w; stop it, or use its node through the socket", err)
 	}
 	if err := l.recover(0); err != nil {

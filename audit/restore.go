@@ -48,7 +48,7 @@ func (l *Log) mendPath(segs []segment.Segment, signed SignedState) ([]segment.Se
 	}
 	last, err := l.placeOfPath(segs, at.Size(), signed)
 	if errors.Is(err, errNoPlace) {
-		return nil, &segment.DamageError{File: path, Reason: fmt.Sprintf("another file stands at the log's path than the one that this log wrote (%v); move it away to go on", err)}
+		return nil, &segment.DamageError{File: path, Reason: fmt.Sprintf("this file and the log's last segment, %s, were one file, and now differ: one of the two was replaced or changed (%v). `auditmesh verify` says whether the segment is as it was signed. If it is, move this file away; if it is not, keep both: this file may have the lines that were signed", segs[len(segs)-1].Path, err)}
 	}
 	if err != nil {
 		return nil, err

@@ -301,17 +301,17 @@ func TestRestoredWithAnotherFile(t *testing.T) {
 			if err := os.WriteFile(d.to+"/log/audit.jsonl", []byte(content(t)), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			was := tree(t, d.to+"/state")
+			was := tree(t, d.to+"/state/last-signed.json")
 			segs := mustGlob(t, d.to+"/log/audit-*")
 			_, _, err := d.restored(t)
 			var damage *segment.DamageError
-			if !errors.As(err, &damage) || !strings.Contains(err.Error(), "audit.jsonl") || !strings.Contains(err.Error(), "move it away") {
+			if !errors.As(err, &damage) || !strings.Contains(err.Error(), "audit.jsonl") || !strings.Contains(err.Error(), "`auditmesh verify` says") {
 				t.Fatalf("told %v", err)
 			}
 			if raw, err := os.ReadFile(d.to + "/log/audit.jsonl"); err != nil || string(raw) != content(t) {
 				t.Errorf("the file was changed: %v", err)
 			}
-			if now := mustGlob(t, d.to+"/log/audit-*"); tree(t, d.to+"/state") != was || strings.Join(now, " ") != strings.Join(segs, " ") {
+			if now := mustGlob(t, d.to+"/log/audit-*"); tree(t, d.to+"/state/last-signed.json") != was || strings.Join(now, " ") != strings.Join(segs, " ") {
 				t.Errorf("files were changed: there was %v, and is %v", segs, now)
 			}
 			if err := os.Remove(d.to + "/log/audit.jsonl"); err != nil { // as the error says

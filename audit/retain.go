@@ -6,6 +6,12 @@ package audit
 func (l *Log) Retire(first uint64) error {
 	l.signMu.Lock()
 	defer l.signMu.Unlock()
+	l.mu.Lock()
+	closed := l.closed
+	l.mu.Unlock()
+	if closed { // the files may be another process's by now
+		return ErrClosed
+	}
 	return l.store.Retire(first)
 }
 
@@ -14,5 +20,8 @@ func (l *Log) Retire(first uint64) error {
 func (c *Copy) Retire(first uint64) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.closed {
+		return ErrClosed
+	}
 	return c.store.Retire(first)
 }

@@ -1,8 +1,11 @@
 package audit
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -166,4 +169,25 @@ func retainedLog(t *testing.T) (l *Log, name merkle.LogName, batches []*merkle.V
 		}
 	}
 	return l, name, batches
+}
+
+// Who still retires when the log was closed finds it closed, and changes nothing:
+// another process may have it by then.
+func TestRetireAfterClose(t *testing.T) {
+	o := testOptions(t, 1)
+	o.SegmentBytes = 1000
+	l := openLog(t, o)
+	for i := range 40 {
+		appendN(t, l, i, i+1)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	before := mustGlob(t, filepath.Dir(o.Path)+"/*")
+	if err := l.Retire(30); !errors.Is(err, ErrClosed) {
+		t.Errorf("retired: %v", err)
+	}
+	if after := mustGlob(t, filepath.Dir(o.Path)+"/*"); !slices.Equal(before, after) {
+		t.Errorf("%q, before %q", after, before)
+	}
 }

@@ -63,7 +63,7 @@ func Succeed(o Options, why error) error {
 	if err := disk.MkdirAll(s.fsys, s.files.Dir, 0o700); err != nil {
 		return err
 	}
-	lock, err := s.fsys.Lock(s.files.Lock())
+	lock, err := o.takeLocks(s.files)
 	if err != nil {
 		return err
 	}

@@ -110,15 +110,16 @@ func (v *verifier) segments(path string, statErr error) ([]segment.Segment, erro
 // earlier or a later state of the last one, as a copied directory has it. What is
 // in it is in no log.
 func (v *verifier) checkPath(path string) error {
-	segs, err := segment.List(v.opts.FS, v.files) // once more: the log may be rotating
-	if err != nil {
-		return err
-	}
 	at, err := v.opts.FS.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
+		return err
+	}
+	// Listed after that, and not before: the log may be rotating.
+	segs, err := segment.List(v.opts.FS, v.files)
+	if err != nil || len(segs) == 0 {
 		return err
 	}
 	for _, s := range segs {

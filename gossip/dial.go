@@ -9,6 +9,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 )
 
 const (
@@ -46,8 +47,12 @@ func (m *Mesh) dial(ctx context.Context, h host.Host) error {
 				continue
 			}
 			dialCtx, cancel := context.WithTimeout(ctx, dialTimeout)
-			// Our own pauses take the place of the swarm's, which grow to minutes.
-			err := h.Connect(network.WithForceDirectDial(dialCtx, "mesh member"), info)
+			// Our own pauses take the place of the swarm's, which grow to minutes. (A forced
+			// direct dial has none either, but panics in a swarm that closes meanwhile.)
+			if s, ok := h.Network().(*swarm.Swarm); ok {
+				s.Backoff().Clear(info.ID)
+			}
+			err := h.Connect(dialCtx, info)
 			cancel()
 			if err == nil || ctx.Err() != nil {
 				continue

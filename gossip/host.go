@@ -153,7 +153,8 @@ func (m *Mesh) newTCP(resources network.ResourceManager) (transport.Transport, e
 	if err != nil {
 		return nil, err
 	}
-	return tcp.NewTCPTransport(up, resources, nil)
+	// Without reuseport: two nodes on one address would both listen, and share what comes.
+	return tcp.NewTCPTransport(up, resources, nil, tcp.DisableReuseport())
 }
 
 // newPacketConns are the UDP sockets of QUIC. The resource manager counts each

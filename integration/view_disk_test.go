@@ -90,7 +90,7 @@ func (p *proc) saysOfView(text string) {
 	eventually(p.t, waitLimit, "health says of the view: "+text, func() bool {
 		h, code = p.health()
 		for _, problem := range h.Problems {
-			if strings.Contains(problem, "view (") && strings.Contains(problem, text) {
+			if strings.HasPrefix(problem, "the view ") && strings.Contains(problem, text) {
 				return true
 			}
 		}

@@ -75,6 +75,9 @@ func (m *Mirror) Run(ctx context.Context) error {
 	for {
 		if err := m.advance(ctx); err != nil && ctx.Err() == nil {
 			m.setErr(err)
+			if open, broken := m.isOpen(); open && !broken {
+				pause = retryOpen // one log that cannot be folded keeps the others waiting no longer
+			}
 			m.logger.Error("the view is not kept up", slog.Any("error", err), slog.Duration("next try in", pause))
 			select {
 			case <-ctx.Done():
@@ -94,6 +97,19 @@ func (m *Mirror) Run(ctx context.Context) error {
 	}
 }
 
+// hasStrays says whether a log that the view folded is no longer held at all, as
+// when its files were removed while the node was down. A damaged copy is another
+// matter: its records are shown as not available.
+func (m *Mirror) hasStrays() bool {
+	of, _ := m.reached.all()
+	for name, c := range of {
+		if c.Size > c.First && !m.holdings.Knows(name) {
+			return true
+		}
+	}
+	return false
+}
+
 // advance brings the view to what is held: it opens or mends the database first,
 // where that is due.
 func (m *Mirror) advance(ctx context.Context) error {
@@ -101,7 +117,10 @@ func (m *Mirror) advance(ctx context.Context) error {
 	var err error
 	switch {
 	case !open:
-		err = m.open()
+		if err = m.open(); err == nil && m.hasStrays() {
+			m.logger.Warn("the view has rows of a log that is held no more")
+			err = m.rebuild()
+		}
 	case broken:
 		err = m.reopen()
 	}

@@ -50,6 +50,9 @@ func (m *Mirror) status(cursorOf func(holdings.Log) (rows.Cursor, error), at map
 		if err != nil {
 			return st, err
 		}
+		if c.Size < l.First() { // retention did not wait for a view that could not be used
+			c = beginOf(l)
+		}
 		st.Logs = append(st.Logs, LogStatus{name, c.First, l.Size(), l.SignedSize(), c.Size, c.Unreadable, c.Unknown, c.LastTime, c.Greatest, at[name]})
 		root, err := l.RootAt(c.Size)
 		if err != nil {

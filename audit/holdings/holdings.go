@@ -204,6 +204,21 @@ func (h *Holdings) Log(name merkle.LogName) (Log, bool) {
 	return c, ok && c.Size() > 0
 }
 
+// Knows says whether a log is held, or a damaged copy of it is there.
+func (h *Holdings) Knows(name merkle.LogName) bool {
+	if _, ok := h.Log(name); ok {
+		return true
+	}
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	for dir := range h.damaged {
+		if filepath.Base(dir) == name.IDString() {
+			return true
+		}
+	}
+	return false
+}
+
 func (h *Holdings) isOwn(name merkle.LogName) bool {
 	if h.Opts.Own == nil {
 		return false

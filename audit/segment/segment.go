@@ -3,8 +3,10 @@ package segment
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/crc32"
+	"io/fs"
 	"path/filepath"
 	"slices"
 
@@ -75,6 +77,9 @@ func WriteHead(fsys disk.FS, path string, h Head) error {
 func ReadHead(fsys disk.FS, path string) (Head, error) {
 	var h Head
 	raw, err := disk.ReadFile(fsys, path, maxHeadFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return h, &DamageError{File: path, Reason: "the segment's head is gone: put it back from a backup; without it nothing shows that the segment belongs to the lines before it"}
+	}
 	if err != nil {
 		return h, err
 	}

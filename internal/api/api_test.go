@@ -322,3 +322,40 @@ func TestTaskQueryCrosses(t *testing.T) {
 		}
 	}
 }
+
+// What is wrong with a body is said by its field, in words of JSON and not of Go.
+func TestBodiesOfTheWrongKind(t *testing.T) {
+	for body, want := range map[string]string{
+		"":                  "has no body",
+		"[]":                "is not a JSON object",
+		`{"request_id":5}`:  "a JSON number does not belong there",
+		`{"reason":"x"} {}`: "goes on after",
+		`{"nonsense":"x"}`:  "unknown field",
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/remove", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var removal Removal
+		err = readBody(r, &removal)
+		var ref *Refusal
+		if !errors.As(err, &ref) || !strings.Contains(ref.Message, want) || strings.Contains(ref.Message, "Go ") {
+			t.Errorf("%q: %v", body, err)
+		}
+	}
+}
+
+// Only the deep status is a long question, whatever else is asked with that word.
+func TestOnlyStatusIsDeep(t *testing.T) {
+	for url, deep := range map[string]bool{
+		"/v1/status?deep=true": true, "/v1/status": false, "/v1/log?follow=true&deep=true": false, "/v1/events?deep=true": false,
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if isDeep(r) != deep {
+			t.Errorf("%s: %v", url, !deep)
+		}
+	}
+}

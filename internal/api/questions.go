@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 )
 
 func (s *Server) tasks(r *http.Request) (any, error) {
@@ -56,8 +57,17 @@ func (s *Server) remove(r *http.Request) (any, error) {
 func readBody(r *http.Request, into any) error {
 	dec := json.NewDecoder(io.LimitReader(r.Body, maxBody))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(into); err != nil {
-		return &Refusal{Code: "bad_request", Message: "the request does not decode: " + err.Error()}
+	err := dec.Decode(into)
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case errors.Is(err, io.EOF):
+		return &Refusal{Code: "bad_request", Message: "the request has no body: it is one JSON object"}
+	case errors.As(err, &wrong) && wrong.Field == "":
+		return &Refusal{Code: "bad_request", Message: "the request is not a JSON object"}
+	case errors.As(err, &wrong):
+		return &Refusal{Code: "bad_request", Field: wrong.Field, Message: "a JSON " + wrong.Value + " does not belong there"}
+	case err != nil:
+		return &Refusal{Code: "bad_request", Message: "the request does not decode: " + strings.TrimPrefix(err.Error(), "json: ")}
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return &Refusal{Code: "bad_request", Message: "the request goes on after its JSON object"}

@@ -80,7 +80,7 @@ func (s *Server) admit(to route) http.HandlerFunc {
 		case slots <- struct{}{}:
 			defer func() { <-slots }()
 		default:
-			s.fail(w, &Refusal{Code: "overloaded", Message: "too many requests of this kind at one time; try again"}, http.StatusServiceUnavailable)
+			s.fail(w, &Refusal{Code: "overloaded", Message: "too many requests of this kind at one time; try again"}, http.StatusTooManyRequests)
 			return
 		}
 		if r.Method == http.MethodGet && r.ContentLength != 0 {
@@ -96,7 +96,9 @@ func (s *Server) admit(to route) http.HandlerFunc {
 }
 
 // isDeep says whether a status is asked for that goes through the whole view.
-func isDeep(r *http.Request) bool { return r.URL.Query().Get("deep") == "true" }
+func isDeep(r *http.Request) bool {
+	return r.URL.Path == "/v1/status" && r.URL.Query().Get("deep") == "true"
+}
 
 func stopping() *Refusal {
 	return &Refusal{Code: "stopping", Message: "the node stops: ask again once it runs"}

@@ -59,6 +59,7 @@ const (
 	readHeaderTimeout = 10 * time.Second
 	writeTimeout      = 30 * time.Second // of one piece of an answer
 	shutdownTimeout   = 3 * time.Second
+	answersTimeout    = 5 * time.Second // for what then still runs, as in a database that hangs
 	maxHeader         = 16 << 10
 )
 
@@ -106,7 +107,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer func() {
 		end()
 		srv.Close()
-		s.answering.Lock() // nobody is admitted after those who are answered now
+		s.awaitAnswers()
 	}()
 	select {
 	case err := <-served:
@@ -122,4 +123,20 @@ func (s *Server) Run(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// awaitAnswers admits nobody any more, and waits for those who are answered now.
+// A question that hangs in the view's database is left behind after a time: the end
+// of the process ends it, and the log does not wait for it.
+func (s *Server) awaitAnswers() {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.answering.Lock()
+	}()
+	select {
+	case <-done:
+	case <-time.After(answersTimeout):
+		s.logger.Warn("answers that do not end are left behind", slog.Duration("waited", answersTimeout))
+	}
 }

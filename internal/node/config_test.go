@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Two peer ids of nobody.
@@ -301,5 +303,22 @@ func TestParty(t *testing.T) {
 	c.AgentID = strings.Repeat("ab", 32)
 	if got := c.Party(id.Raw); got.String() != c.AgentID {
 		t.Errorf("exec acts for %s", got)
+	}
+}
+
+// A configuration or a key that is no file is refused at once: to read a pipe could
+// last for ever.
+func TestSpecialFilesAreRefused(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{configName, "identity.key"} {
+		if err := unix.Mkfifo(filepath.Join(dir, name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := LoadConfig(dir, ""); err == nil || !strings.Contains(err.Error(), "is not a regular file") {
+		t.Errorf("configuration: %v", err)
+	}
+	if _, err := LoadIdentity(DefaultConfig(dir)); err == nil || !strings.Contains(err.Error(), "is not a regular file") {
+		t.Errorf("identity: %v", err)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"auditmesh/audit/disk"
+
 	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
 )
@@ -22,7 +24,7 @@ func LoadConfig(dataDir, path string) (Config, error) {
 		path = filepath.Join(dataDir, configName)
 	}
 	c := DefaultConfig(dataDir)
-	raw, err := os.ReadFile(path)
+	raw, err := readRegular(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !given:
 	case err != nil:
@@ -191,4 +193,19 @@ func distance(a, b string) int {
 		}
 	}
 	return row[len(b)]
+}
+
+// maxConfigFile is far more than a configuration has.
+const maxConfigFile = 1 << 20
+
+// readRegular reads the file, which must be one: to read a pipe could last for ever.
+func readRegular(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file", path)
+	}
+	return disk.ReadFile(disk.OS{}, path, maxConfigFile)
 }

@@ -45,6 +45,9 @@ func readKey(fsys disk.FS, path string) (Identity, error) {
 	if err != nil {
 		return Identity{}, err
 	}
+	if !info.Mode().IsRegular() {
+		return Identity{}, fmt.Errorf("the identity key %s is not a regular file: put the key file back", path)
+	}
 	if info.Mode().Perm()&0o077 != 0 {
 		return Identity{}, fmt.Errorf("the identity key %s can be read by others (mode %04o): chmod 600 %s", path, info.Mode().Perm(), path)
 	}

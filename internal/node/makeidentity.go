@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -52,7 +51,7 @@ func ensureIdentity(ctx context.Context, fsys disk.FS, c Config) (Identity, erro
 	if !errors.Is(err, ErrNoIdentity) {
 		return id, err
 	}
-	if err := makeDir(fsys, c.DataDir); err != nil {
+	if err := disk.MkdirAll(fsys, c.DataDir, 0o700); err != nil {
 		return id, fmt.Errorf("make the data directory: %w", err)
 	}
 	lock, err := waitForLock(ctx, fsys, c.identityLockPath())
@@ -154,7 +153,7 @@ func ensureSignedState(fsys disk.FS, c Config, id Identity) error {
 	if err := nothingSigned(fsys, c); err != nil {
 		return err
 	}
-	if err := makeDir(fsys, c.stateDir()); err != nil {
+	if err := disk.MkdirAll(fsys, c.stateDir(), 0o700); err != nil {
 		return err
 	}
 	return audit.InitSignedState(fsys, c.SignedPath(), id.Peer)
@@ -190,29 +189,6 @@ func nothingSigned(fsys disk.FS, c Config) error {
 		if _, err := fsys.Stat(kept); err == nil {
 			return fmt.Errorf("the identity key %s is gone, and a log that it signed is there (%s): "+hint, c.identityPath(), kept, c.DataDir)
 		} else if !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
-}
-
-// makeDir makes a directory whose name, and those of all above it that it made, are
-// durable when it returns. Those that stood there may have been made a moment ago
-// by another process that has not synced them yet, so they are synced too, as far
-// as that is allowed: /home may not be this user's to open.
-func makeDir(fsys disk.FS, path string) error {
-	made := make(map[string]bool)
-	for dir := path; ; dir = filepath.Dir(dir) {
-		if _, err := fsys.Stat(dir); err == nil || dir == filepath.Dir(dir) {
-			break
-		}
-		made[dir] = true
-	}
-	if err := fsys.MkdirAll(path, 0o700); err != nil {
-		return err
-	}
-	for dir := path; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		if err := fsys.SyncDir(filepath.Dir(dir)); err != nil && made[dir] {
 			return err
 		}
 	}

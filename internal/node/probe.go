@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"auditmesh/audit/disk"
+	"auditmesh/audit/segment"
 	"auditmesh/internal/api"
 )
 
@@ -87,7 +88,7 @@ func (f *Findings) places(c Config) {
 	if path := c.LogPath(); path != "" {
 		dirs = append(dirs, filepath.Dir(path))
 		f.problem(regular("audit_log_path", path, unix.R_OK|unix.W_OK))
-		segments, err := filepath.Glob(strings.TrimSuffix(path, ".jsonl") + "-[0-9]*.jsonl")
+		segments, err := segment.List(disk.OS{}, segment.LayoutOf(path))
 		if info, statErr := os.Stat(path); err == nil && len(segments) == 0 && statErr == nil && info.Size() > 0 {
 			f.warn("audit_log_path: the file %s stands there already (%d bytes): the node takes it over as its log, and the mesh sees its lines", path, info.Size())
 		}

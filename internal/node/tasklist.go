@@ -49,7 +49,7 @@ func claimTasklist(fsys disk.FS, c Config) error {
 	if err != nil || served != "" {
 		return err
 	}
-	if err := makeDir(fsys, c.stateDir()); err != nil {
+	if err := disk.MkdirAll(fsys, c.stateDir(), 0o700); err != nil {
 		return err
 	}
 	if err := disk.WriteFile(fsys, c.tasklistPath(), []byte(c.AuditTasklistID), 0o600); err != nil {
