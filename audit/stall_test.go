@@ -143,7 +143,14 @@ func TestStateIsReadableDuringSync(t *testing.T) {
 			return err
 		}},
 		"retention": {"syncdir", "/log", func(l *Log) error { return l.Retire(l.Size()) }},
-		"rotation":  {"sync", ".segment", func(l *Log) error { l.opts.SegmentAge = 1; l.rotateAged(); return nil }},
+		"rotation": {"sync", ".segment", func(l *Log) error {
+			before := l.Segments()
+			l.opts.SegmentAge = 1
+			if l.rotateAged(); l.Segments() != before+1 {
+				return errors.New("it did not rotate")
+			}
+			return nil
+		}},
 		"recovery": {"sync", "/log/audit-", func(l *Log) error {
 			l.mu.Lock()
 			l.failed = errors.New("failed")

@@ -74,7 +74,11 @@ func (f *Follower) load() (c followCursor, err error) {
 	}
 	if err := json.Unmarshal(raw, &c); err != nil || c.Version != cursorVersion || c.Offset < 0 || c.Path != f.opts.Path {
 		// It is derived: from the beginning, the log tells what it has.
-		f.opts.Logger.Warn("the cursor of following is not of this path, or damaged: the log is compared with the file from the beginning", slog.String("file", f.opts.CursorPath), slog.Any("error", err))
+		why := "it is of another path or version"
+		if err != nil {
+			why = err.Error()
+		}
+		f.opts.Logger.Warn("the cursor of following cannot be used: the log is compared with the file from the beginning", slog.String("file", f.opts.CursorPath), slog.String("reason", why))
 		return followCursor{}, nil
 	}
 	return c, nil

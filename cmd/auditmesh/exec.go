@@ -31,7 +31,7 @@ type execCmd struct {
 func (*execCmd) Help() string {
 	return `The request is durable before the command starts; if it cannot be made so, the command does not run
 (exit code 125), unless --fail-open. To the command it is as if auditmesh were not there: a terminal stays
-a terminal, signals and the exit code are passed on. What a terminal cannot do in it is Ctrl-Z.`
+a terminal, signals and the exit code are passed on. Ctrl-Z does not suspend the command.`
 }
 
 // exitNoRecord is the exit code of a command that was not run because its

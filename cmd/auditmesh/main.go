@@ -35,7 +35,7 @@ type cli struct {
 	JSON    bool   `help:"Print JSON for programs instead of text for people."`
 
 	nodeCommands
-	Append appendCmd `cmd:"" help:"Append events, JSON objects a line, from standard input or arguments."`
+	Append appendCmd `cmd:"" help:"Append events, one JSON object a line, from standard input or arguments."`
 	Log    logCmd    `cmd:"" help:"Show records of all nodes, or of one."`
 	Tasks  tasksCmd  `cmd:"" help:"List tasks, newest first."`
 	Show   showCmd   `cmd:"" help:"Show a task, or all that have one request id."`

@@ -15,7 +15,7 @@ type reviewCmd struct {
 	Node string `help:"The task's node, where several have the request: its peer id, or the end of it." placeholder:"PEER"`
 
 	Claim   reviewAct  `cmd:"" help:"Claim the review of a task."`
-	Done    reviewAct  `cmd:"" help:"Complete it."`
+	Done    reviewAct  `cmd:"" help:"Complete the review."`
 	Release reviewAct  `cmd:"" help:"Take back the claims and completions that are there."`
 	Note    reviewNote `cmd:"" help:"Write a note, a priority or an assignee."`
 }

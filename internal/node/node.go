@@ -123,7 +123,11 @@ func (n *Node) Run(ctx context.Context) error {
 		g.Go(func() error { return n.mesh.Run(ctx) })
 	}
 	err := g.Wait()
-	n.logger.Info("node stops", slog.Any("error", err))
+	if err != nil {
+		n.logger.Error("node stops", slog.Any("error", err))
+	} else {
+		n.logger.Info("node stops")
+	}
 	select {
 	case viewErr := <-beside:
 		err = errors.Join(err, viewErr)

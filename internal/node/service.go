@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"auditmesh/audit"
@@ -78,7 +79,7 @@ func invalid(err error) error {
 	if errors.As(err, &field) {
 		return err
 	}
-	return &api.Refusal{Code: "invalid_event", Message: "the event is no JSON object as an event is: " + err.Error()}
+	return &api.Refusal{Code: "invalid_event", Message: "the event " + strings.TrimPrefix(err.Error(), "the event ")}
 }
 
 // Changes are the tasks that change.
