@@ -124,6 +124,9 @@ func decodeStates(logs []*wire.Log) ([]merkle.LogState, error) {
 		if err != nil {
 			return nil, err
 		}
+		if n := len(l.GetNode()); n == 0 || n > merkle.MaxPeerID {
+			return nil, fmt.Errorf("a page states a log whose node's name has %d bytes: a peer id has 1 to %d", n, merkle.MaxPeerID)
+		}
 		out[i] = merkle.LogState{Name: merkle.LogName{Peer: l.GetNode(), ID: id}, First: l.GetFirst(), Size: l.GetSize(), Root: root}
 	}
 	return out, nil

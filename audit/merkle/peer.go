@@ -13,6 +13,9 @@ import (
 // Source: libp2p specs, peer-ids/peer-ids.md.
 var peerIDPrefix = [6]byte{0x00, 0x24, 0x08, 0x01, 0x12, 0x20}
 
+// MaxPeerID is more characters than a peer id of an Ed25519 key has, which is 52.
+const MaxPeerID = 64
+
 // PeerID is the libp2p peer id of an Ed25519 key, in base58.
 func PeerID(key ed25519.PublicKey) string {
 	return base58.Encode(append(peerIDPrefix[:], key...))
@@ -21,7 +24,7 @@ func PeerID(key ed25519.PublicKey) string {
 // PeerKey is the key that a peer id holds. An id that is not the base58 form of
 // an Ed25519 identity multihash is an error.
 func PeerKey(id string) (ed25519.PublicKey, error) {
-	if len(id) > 64 {
+	if len(id) > MaxPeerID {
 		return nil, fmt.Errorf("%.16s… is too long for a peer id", id)
 	}
 	raw, err := base58.Decode(id)
