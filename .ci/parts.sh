@@ -116,8 +116,7 @@ part_reproducible() {
 
 # All tests with the race detector. Never cached: the tests of integration build
 # programs, whose sources Go does not know to be their inputs.
-# The limit of memory makes Go collect: thousands of databases are opened and closed.
-part_tests() { GOMEMLIMIT=3GiB go test -count=1 -race -timeout 20m ./...; }
+part_tests() { go test -count=1 -race -timeout 20m ./...; }
 
 # How much of each package the tests reach, its own and those of the packages above
 # it, but for the real processes of integration. Without the race detector, beside

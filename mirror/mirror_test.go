@@ -427,6 +427,13 @@ func (r *replica) pullAnyway(t testing.TB, from *replica) {
 func TestAgainstReference(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		reps := []*replica{newReplica(t, 1), newReplica(t, 2), newReplica(t, 3)}
+		defer func() { // now, and not with the test: a hundred databases would be open
+			for _, r := range reps {
+				if err := errors.Join(r.m.Close(), r.log.Close()); err != nil {
+					t.Error(err)
+				}
+			}
+		}()
 		for range rapid.IntRange(1, 25).Draw(rt, "steps") {
 			i := rapid.IntRange(0, 2).Draw(rt, "replica")
 			r := reps[i]
